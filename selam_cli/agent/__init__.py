@@ -1,0 +1,1 @@
+"""The embedded Voice Agent: the other end of the same protocol."""

@@ -1,0 +1,1 @@
+"""Pure parts: no thread, loop, clock, socket or device. Events in, events out."""

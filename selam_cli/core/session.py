@@ -1,0 +1,227 @@
+"""One conversation's state: an immutable snapshot, one table of transitions, and `apply`, the only thing that moves it.
+
+Two facts are kept apart because they change apart: where the turn stands (`Stage`) and where the connection stands
+(`Link`). A person may go on talking while the connection is down, and a reply may go on sounding. What the screen shows
+as one word, the `Phase`, follows from both.
+
+A turn is one exchange: it begins when the user starts to talk and ends answered, interrupted, discarded or failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from selam_cli.core import protocol
+
+
+class Phase(StrEnum):
+    """The state of the conversation in one word, as the screen shows it."""
+
+    CONNECTING = "connecting"
+    READY = "ready"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+    PAUSED = "paused"
+    RECONNECTING = "reconnecting"
+    ENDED = "ended"
+
+
+class Stage(StrEnum):
+    """Where the current turn stands."""
+
+    IDLE = "idle"
+    TALKING = "talking"
+    WAITING = "waiting"
+    ANSWERING = "answering"
+
+
+class Link(StrEnum):
+    """Where the connection stands; UP means that the session is started, not merely that a socket is open."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+class Trigger(StrEnum):
+    """What happens on our side of the conversation; what the server says arrives as its own message."""
+
+    PRESS = "press"
+    """The user starts a new turn."""
+    CONTINUE = "continue"
+    """The user goes on with the utterance that was about to end."""
+    RELEASE = "release"
+    DISCARD = "discard"
+    HEARD = "heard"
+    """The server heard speech that no key announced (open microphone)."""
+    ANSWER = "answer"
+    """The first text or sound of a reply."""
+    INTERRUPT = "interrupt"
+    FINISH = "finish"
+    """The reply is complete and has been played, or nothing more is to come."""
+    LOSE = "lose"
+    """The connection broke."""
+    CLOSE = "close"
+
+
+TRANSITIONS: Final[dict[Stage, dict[Trigger, Stage]]] = {
+    Stage.IDLE: {
+        Trigger.PRESS: Stage.TALKING,
+        Trigger.HEARD: Stage.WAITING,
+        Trigger.ANSWER: Stage.ANSWERING,
+    },
+    Stage.TALKING: {
+        Trigger.RELEASE: Stage.WAITING,
+        Trigger.DISCARD: Stage.IDLE,
+        Trigger.CLOSE: Stage.IDLE,
+    },
+    Stage.WAITING: {
+        Trigger.PRESS: Stage.TALKING,
+        Trigger.CONTINUE: Stage.TALKING,
+        Trigger.DISCARD: Stage.IDLE,
+        Trigger.ANSWER: Stage.ANSWERING,
+        Trigger.INTERRUPT: Stage.IDLE,
+        Trigger.FINISH: Stage.IDLE,
+        Trigger.CLOSE: Stage.IDLE,
+    },
+    Stage.ANSWERING: {
+        Trigger.PRESS: Stage.TALKING,
+        Trigger.HEARD: Stage.WAITING,
+        Trigger.INTERRUPT: Stage.IDLE,
+        Trigger.FINISH: Stage.IDLE,
+        Trigger.CLOSE: Stage.IDLE,
+    },
+}
+"""Stage → trigger → next stage. What is not listed changes nothing."""
+
+_NEW_TURN: Final = frozenset({Trigger.PRESS, Trigger.HEARD})
+
+_ACKNOWLEDGED: Final[dict[str, dict[str, bool]]] = {
+    protocol.Action.START_LISTENING: {"listening": True},
+    protocol.Action.STOP_LISTENING: {"listening": False},
+    protocol.Action.PAUSE: {"paused": True},
+    protocol.Action.RESUME: {"paused": False},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The server as the screen shows it: `server` redacted, `kind` hosted, embedded or custom, `rtt_ms` when known."""
+
+    server: str = ""
+    kind: str = ""
+    sid: str | None = None
+    rtt_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneState:
+    """The microphone in use; `rate_hz` is the device's own, 0 until it is open."""
+
+    name: str = ""
+    rate_hz: int = 0
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """The whole truth about a conversation at one moment; most fields are those of a `state` line (cli.md)."""
+
+    stage: Stage = Stage.IDLE
+    link: Link = Link.CONNECTING
+    turn: int = 0
+    connection: Connection = field(default_factory=Connection)
+    voice: str = ""
+    language: str | None = None
+    vad_threshold: int = protocol.DEFAULT_VAD_THRESHOLD
+    interrupt_threshold: int = protocol.DEFAULT_INTERRUPT_THRESHOLD
+    listening: bool = True
+    paused: bool = False
+    muted: bool = False
+    volume: int = 100
+    microphone: MicrophoneState = field(default_factory=MicrophoneState)
+    speaker: str = ""
+    user_text: str = ""
+    user_final: str = ""
+    reply_text: str = ""
+    queued_seconds: float = 0.0
+    kept_seconds: float = 0.0
+
+    @property
+    def phase(self) -> Phase:
+        """The one word: talking wins over a lost connection, for the microphone still records."""
+        if self.link is Link.CLOSED:
+            return Phase.ENDED
+        if self.stage is Stage.TALKING:
+            return Phase.LISTENING
+        if self.link is not Link.UP:
+            return Phase.CONNECTING if self.link is Link.CONNECTING else Phase.RECONNECTING
+        if self.paused:
+            return Phase.PAUSED
+        return _PHASES[self.stage]
+
+
+_PHASES: Final = {
+    Stage.IDLE: Phase.READY,
+    Stage.TALKING: Phase.LISTENING,
+    Stage.WAITING: Phase.THINKING,
+    Stage.ANSWERING: Phase.SPEAKING,
+}
+
+
+def apply(state: SessionState, event: Trigger | protocol.ServerMessage) -> SessionState:
+    """Return the state after an event. Pure; an event that means nothing in this state returns the state itself."""
+    if isinstance(event, Trigger):
+        return _moved(state, event)
+    match event:
+        case protocol.Connected():
+            return replace(state, connection=replace(state.connection, sid=event.sid))
+        case protocol.SessionStarted():
+            # A session begins listening and not paused, also one that follows a lost connection.
+            return replace(state, link=Link.UP, listening=True, paused=False)
+        case protocol.Transcription():
+            return _understood(state, event)
+        case protocol.Response():
+            return replace(_moved(state, Trigger.ANSWER), reply_text=joined_reply(state.reply_text, event.text))
+        case protocol.ReplyChunk():
+            return _moved(state, Trigger.ANSWER)
+        case protocol.ControlAck():
+            changes = _ACKNOWLEDGED.get(event.action) if event.status == "executed" else None
+            return replace(state, **changes) if changes else state  # type: ignore[arg-type]  # the table holds bools for bool fields only
+        case _:
+            return state
+
+
+def joined_reply(so_far: str, text: str) -> str:
+    """Join a `response` to the turn's text: one that begins with the text so far replaces it, any other is appended."""
+    if text.startswith(so_far):
+        return text
+    return _joined(so_far, text)
+
+
+def _moved(state: SessionState, trigger: Trigger) -> SessionState:
+    if trigger is Trigger.LOSE:
+        state = replace(state, link=Link.LOST) if state.link is not Link.CLOSED else state
+    elif trigger is Trigger.CLOSE:
+        state = replace(state, link=Link.CLOSED)
+    stage = TRANSITIONS[state.stage].get(trigger)
+    if stage is None:
+        return state
+    if trigger in _NEW_TURN:
+        return replace(state, stage=stage, turn=state.turn + 1, user_text="", user_final="", reply_text="")
+    return replace(state, stage=stage)
+
+
+def _understood(state: SessionState, transcription: protocol.Transcription) -> SessionState:
+    text = _joined(state.user_final, transcription.text)
+    return replace(state, user_text=text, user_final=text if transcription.is_final else state.user_final)
+
+
+def _joined(so_far: str, text: str) -> str:
+    if not so_far or not text:
+        return so_far or text
+    return so_far + text if so_far[-1].isspace() or text[0].isspace() else f"{so_far} {text}"

@@ -1,0 +1,1 @@
+"""Sound in and out, one outside library a file."""

@@ -1,0 +1,1 @@
+"""The Textual face: one client of the engine, with no privileges."""
