@@ -321,7 +321,7 @@ def error_report(payload: object) -> ErrorReport:
 
 def _error_report(payload: object, depth: int) -> ErrorReport:
     if isinstance(payload, (list, tuple)) and payload:
-        payload = payload[-1] if isinstance(payload[-1], Mapping) else payload[0]
+        payload = {"message": payload[0], "data": payload[1]} if len(payload) > 1 else payload[0]
     if isinstance(payload, str):
         named = _error_type_in(payload)
         message = payload[len(named) :].lstrip(" :,-–—") if named and payload.startswith(named) else payload

@@ -1,0 +1,140 @@
+"""PCM on its way to the wire: levels, the pre-roll ring, and the chunks.
+
+Samples are mono int16 at 16 kHz (`protocol.WIRE_RATE_HZ`); times are seconds of one monotonic clock, handed in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selam_cli.core.protocol import WIRE_RATE_HZ
+
+Samples = NDArray[np.int16]
+
+SILENCE_DBFS: Final = -96.0
+"""What an int16 sample cannot fall below; exact silence is shown as this."""
+
+CHUNK_MS: Final = 100
+CHUNK_MAX_MS: Final = 200
+"""The guide advises chunks of 100 to 200 ms."""
+
+CLOSING_SILENCE_MS: Final = 1_000
+"""Exact zeros sent after an utterance, for the server's detector to close on."""
+
+
+def samples_in(duration_ms: float) -> int:
+    """Return how many samples at the wire's rate a duration holds."""
+    return round(duration_ms * WIRE_RATE_HZ / 1_000)
+
+
+def seconds_of(samples: int) -> float:
+    """Return how long samples at the wire's rate last."""
+    return samples / WIRE_RATE_HZ
+
+
+def dbfs(value: float) -> float:
+    """Return an int16 amplitude (RMS or peak) in dB relative to full scale."""
+    return max(SILENCE_DBFS, 20.0 * float(np.log10(value / 32_768.0))) if value > 0 else SILENCE_DBFS
+
+
+def rms(samples: Samples) -> float:
+    """Return the root mean square of int16 samples, in int16 units; 0.0 for none."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+
+
+class LevelMeter:
+    """Loudness over the last moments, with a peak that holds a while and a clipping mark."""
+
+    def __init__(self, *, window_ms: int = 50, hold_s: float = 1.5) -> None:
+        self._window = samples_in(window_ms)
+        self._hold_s = hold_s
+        self._recent = np.zeros(0, np.int16)
+        self._peak = 0.0
+        self._peak_at = float("-inf")
+        self.clipped = False
+
+    def feed(self, samples: Samples, now: float) -> None:
+        """Take the samples that ended at `now`."""
+        self._recent = np.concatenate((self._recent, samples))[-self._window :]
+        highest = float(np.max(np.abs(samples.astype(np.int32)))) if len(samples) else 0.0
+        if highest >= self._peak or now - self._peak_at > self._hold_s:
+            self._peak, self._peak_at = highest, now
+            self.clipped = highest >= 32_700
+
+    @property
+    def dbfs(self) -> float:
+        """RMS of the window in dBFS."""
+        return dbfs(rms(self._recent))
+
+    @property
+    def peak_dbfs(self) -> float:
+        """The held peak in dBFS."""
+        return dbfs(self._peak)
+
+
+class PreRoll:
+    """What the microphone heard just before the key, so that no first syllable is lost.
+
+    The ring holds a little more than the setting, because a key's event arrives after its moment: `since` cuts it at
+    the key's own time, never more than the setting back.
+    """
+
+    SLACK_MS: Final = 700
+
+    def __init__(self, length_ms: int) -> None:
+        self._length_ms = length_ms
+        self._blocks: deque[tuple[Samples, float]] = deque()
+        self._held = 0
+
+    def feed(self, samples: Samples, ended_at: float) -> None:
+        """Keep a block whose last sample was captured at `ended_at`."""
+        self._blocks.append((samples, ended_at))
+        self._held += len(samples)
+        while self._blocks and self._held - len(self._blocks[0][0]) >= samples_in(self._length_ms + self.SLACK_MS):
+            self._held -= len(self._blocks.popleft()[0])
+
+    def since(self, pressed_at: float) -> Samples:
+        """Return what was captured from the setting's length before `pressed_at` until now, and forget it all."""
+        first = pressed_at - self._length_ms / 1_000
+        kept = [self._after(samples, ended_at, first) for samples, ended_at in self._blocks]
+        self.clear()
+        return np.concatenate(kept) if kept else np.zeros(0, np.int16)
+
+    def clear(self) -> None:
+        """Forget everything: what belongs to one utterance never opens the next."""
+        self._blocks.clear()
+        self._held = 0
+
+    @staticmethod
+    def _after(samples: Samples, ended_at: float, first: float) -> Samples:
+        wanted = round((ended_at - first) * WIRE_RATE_HZ)
+        return samples[max(0, len(samples) - wanted) :] if wanted > 0 else samples[:0]
+
+
+class Chunker:
+    """Cuts a stream of samples into chunks; the length may change from chunk to chunk."""
+
+    def __init__(self) -> None:
+        self._waiting = np.zeros(0, np.int16)
+
+    def feed(self, samples: Samples, chunk_ms: int = CHUNK_MS) -> list[bytes]:
+        """Return the chunks that are complete, as PCM16 little-endian."""
+        self._waiting = np.concatenate((self._waiting, samples))
+        size = samples_in(chunk_ms)
+        whole = len(self._waiting) // size * size
+        ready, self._waiting = self._waiting[:whole], self._waiting[whole:]
+        return [pcm16(ready[start : start + size]) for start in range(0, whole, size)]
+
+    def flush(self) -> list[bytes]:
+        """Return what is left as one last, shorter chunk."""
+        rest, self._waiting = self._waiting, np.zeros(0, np.int16)
+        return [pcm16(rest)] if len(rest) else []
+
+
+def pcm16(samples: Samples) -> bytes:
+    """Return samples as the wire wants them: 16-bit little-endian."""
+    return samples.astype("<i2", copy=False).tobytes()

@@ -1,0 +1,139 @@
+"""Starts an engine as a child process and talks with it in lines; what a screen needs of the engine.
+
+The child gets a process group of its own, or Ctrl+C would end it before it could end the session; it keeps the
+controlling terminal, through which it restores the terminal if the screen dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import IO, Final
+
+from selam_cli.engine import terminal_modes
+from selam_cli.engine.events import Event, from_line
+
+LEAVE_WITHIN_S: Final = 5.0
+"""The engine waits at most 2 s for the server's goodbye; past this something hangs and is ended."""
+
+_EARLY_WORDS_BYTES: Final = 4_000
+
+
+class EngineClient:
+    """One engine process: `listen` to its events, `send` it commands, `close` it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._sending = threading.Lock()
+        self._unsent = bytearray()
+        self._reader: threading.Thread | None = None
+        self._early_words = b""
+
+    @classmethod
+    def start(cls, arguments: Sequence[str]) -> EngineClient:
+        """Start `selam-voice talk --json` with the given further arguments. Returns at once.
+
+        `-P` keeps a module of the user's folder, a `numpy.py` say, from being run in place of the real one.
+        """
+        command = [sys.executable, "-P", "-m", "selam_cli", "talk", "--json", *arguments]
+        environment = {**os.environ, **terminal_modes.remembered()}
+        group = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"process_group": 0}
+        )
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            bufsize=0,
+            **group,  # type: ignore[call-overload]  # which of the two depends on the platform
+        )
+        with contextlib.suppress(OSError, ValueError):  # Windows before Python 3.12 cannot
+            os.set_blocking(process.stdin.fileno(), False)
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        """The engine's process id."""
+        return self._process.pid
+
+    @property
+    def last_words(self) -> str:
+        """What the engine wrote to standard error before it took charge of it: a failure at its very start."""
+        return self._early_words.decode("utf-8", "replace").strip()
+
+    def listen(self, on_event: Callable[[float, Event], None], on_exit: Callable[[int], None]) -> None:
+        """Hand over every event, from the first line on, and the exit status at the end; both in a thread."""
+        assert self._process.stdout is not None  # noqa: S101  # Popen was given PIPE
+        errors = threading.Thread(target=self._keep_early_words, name="engine-stderr", daemon=True)
+        errors.start()
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process.stdout, on_event, on_exit, errors), name="engine-lines", daemon=True
+        )
+        self._reader.start()
+
+    def send(self, verb: str, argument: str = "") -> None:
+        """Send a command, from any thread. Never blocks and never raises: an engine's end is told by `on_exit`."""
+        line = f"{verb} {argument}".rstrip()
+        if "\n" in line or "\r" in line:  # instructions may have several lines, a line of ours has one
+            line = json.dumps({"command": verb, "argument": argument})
+        with self._sending:
+            self._unsent += line.encode() + b"\n"
+            self._flush()
+
+    def close(self) -> int:
+        """Ask the engine to leave, wait for it, and return its exit status."""
+        self.send("quit")
+        with self._sending, contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        try:
+            return self._process.wait(LEAVE_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _flush(self) -> None:
+        if self._process.stdin is None or self._process.stdin.closed:
+            return
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, OSError):
+            while self._unsent:
+                written = os.write(self._process.stdin.fileno(), self._unsent)
+                del self._unsent[:written]
+
+    def _read(
+        self,
+        lines: IO[bytes],
+        on_event: Callable[[float, Event], None],
+        on_exit: Callable[[int], None],
+        errors: threading.Thread,
+    ) -> None:
+        buffered = bytearray()
+        while piece := lines.read(65_536):
+            buffered += piece
+            *whole, rest = buffered.split(b"\n")
+            buffered = bytearray(rest)
+            for line in whole:
+                self._hand_over(line, on_event)
+        status = self._process.wait()
+        errors.join(1.0)
+        on_exit(status)
+
+    @staticmethod
+    def _hand_over(line: bytes | bytearray, on_event: Callable[[float, Event], None]) -> None:
+        # A line that cannot be read is no reason to lose the ones after it.
+        with contextlib.suppress(ValueError):
+            parsed = from_line(line.decode("utf-8", "replace"))
+            if parsed is not None:
+                on_event(*parsed)
+
+    def _keep_early_words(self) -> None:
+        assert self._process.stderr is not None  # noqa: S101  # Popen was given PIPE
+        while piece := self._process.stderr.read(4_096):
+            self._early_words = (self._early_words + piece)[-_EARLY_WORDS_BYTES:]

@@ -1,0 +1,81 @@
+"""Which server a conversation goes to, and the address that the handshake uses."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from selam_cli.core.protocol import HOSTED_SERVER
+from selam_cli.core.redaction import redact_url
+from selam_cli.credentials import Credentials
+from selam_cli.errors import UsageFault
+from selam_cli.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server: `url` as the user gave it, `kind` hosted, embedded or custom, and what it is given to let us in.
+
+    An embedded agent's address is known only when it has started, so its `url` is empty until then.
+    """
+
+    kind: str
+    url: str
+    credentials: Credentials = field(default_factory=Credentials)
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be shown."""
+        return redact_url(self.url) if self.url else "embedded agent"
+
+    def handshake_url(self, voice: str) -> str:
+        """Return the address with its query. It holds the key: it goes to the socket and nowhere else."""
+        parts = urlsplit(self.url)
+        query = dict(parse_qsl(parts.query))
+        if self.credentials.api_key:
+            query["api_key"] = self.credentials.api_key
+        query["voice"] = voice
+        if self.credentials.token:
+            query["token"] = self.credentials.token
+        return urlunsplit((parts.scheme.lower(), parts.netloc, parts.path, urlencode(query), ""))
+
+
+def choose_target(settings: Settings, credentials: Credentials) -> Target:
+    """Choose by cli.md: `--local`, else the given server, else the hosted one where a key is known, else embedded.
+
+    Raises UsageFault where a key would go to another host in plain text, or the address is none.
+    """
+    if settings.local or (settings.server is None and credentials.api_key is None):
+        return Target("embedded", "")
+    if settings.server is None:
+        return Target("hosted", HOSTED_SERVER, credentials)
+    target = Target("custom", settings.server, credentials)
+    _check(target, insecure=settings.insecure)
+    return target
+
+
+def _check(target: Target, *, insecure: bool) -> None:
+    remedy = "Give an address such as wss://voice.example.org or ws://127.0.0.1:8765."
+    try:
+        parts = urlsplit(target.url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise UsageFault("The server's address cannot be read.", remedy) from None
+    if not host:
+        raise UsageFault("The server's address names no host.", remedy)
+    if parts.scheme.lower() in {"ws", "http"} and target.credentials.api_key and not is_loopback(host) and not insecure:
+        raise UsageFault(
+            f"The key would go to {host} in plain text.",
+            "Use wss:// or https://, or --insecure if you know the network to be safe.",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address is this machine's loopback."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
