@@ -54,6 +54,8 @@ class Trigger(StrEnum):
     """The user starts a new turn."""
     CONTINUE = "continue"
     """The user goes on with the utterance that was about to end."""
+    RESEND = "resend"
+    """An utterance that was kept goes to the server now."""
     RELEASE = "release"
     DISCARD = "discard"
     HEARD = "heard"
@@ -72,6 +74,7 @@ TRANSITIONS: Final[dict[Stage, dict[Trigger, Stage]]] = {
     Stage.IDLE: {
         Trigger.PRESS: Stage.TALKING,
         Trigger.HEARD: Stage.WAITING,
+        Trigger.RESEND: Stage.WAITING,
         Trigger.ANSWER: Stage.ANSWERING,
     },
     Stage.TALKING: {
@@ -90,6 +93,7 @@ TRANSITIONS: Final[dict[Stage, dict[Trigger, Stage]]] = {
     },
     Stage.ANSWERING: {
         Trigger.PRESS: Stage.TALKING,
+        Trigger.CONTINUE: Stage.TALKING,
         Trigger.HEARD: Stage.WAITING,
         Trigger.INTERRUPT: Stage.IDLE,
         Trigger.FINISH: Stage.IDLE,
@@ -98,7 +102,7 @@ TRANSITIONS: Final[dict[Stage, dict[Trigger, Stage]]] = {
 }
 """Stage → trigger → next stage. What is not listed changes nothing."""
 
-_NEW_TURN: Final = frozenset({Trigger.PRESS, Trigger.HEARD})
+_NEW_TURN: Final = frozenset({Trigger.PRESS, Trigger.HEARD, Trigger.RESEND})
 
 _ACKNOWLEDGED: Final[dict[str, dict[str, bool]]] = {
     protocol.Action.START_LISTENING: {"listening": True},

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from selam_cli.engine import terminal_modes
 from selam_cli.engine.events import Event, from_line
@@ -42,18 +42,16 @@ class EngineClient:
         """
         command = [sys.executable, "-P", "-m", "selam_cli", "talk", "--json", *arguments]
         environment = {**os.environ, **terminal_modes.remembered()}
-        group = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"process_group": 0}
-        )
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  # our own module, our own interpreter
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
             bufsize=0,
-            **group,  # type: ignore[call-overload]  # which of the two depends on the platform
+            **_own_group(),
         )
+        assert process.stdin is not None  # noqa: S101  # Popen was given PIPE
         with contextlib.suppress(OSError, ValueError):  # Windows before Python 3.12 cannot
             os.set_blocking(process.stdin.fileno(), False)
         return cls(process)
@@ -137,3 +135,9 @@ class EngineClient:
         assert self._process.stderr is not None  # noqa: S101  # Popen was given PIPE
         while piece := self._process.stderr.read(4_096):
             self._early_words = (self._early_words + piece)[-_EARLY_WORDS_BYTES:]
+
+
+def _own_group() -> dict[str, Any]:
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"process_group": 0}

@@ -80,7 +80,7 @@ class TalkEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Transcription(Event):
-    """What was understood, as the server said it."""
+    """All that was understood in the turn so far; a text that is not final may be revised by the next."""
 
     name: ClassVar[str] = "transcription"
     turn: int

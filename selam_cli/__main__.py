@@ -1,0 +1,36 @@
+"""The program's entry: runs the command line and turns every failure into two sentences and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run `selam-voice` and exit."""
+    _open_missing_streams()
+    from selam_cli.cli import run  # noqa: PLC0415  # after the streams are safe
+
+    sys.exit(run(sys.argv[1:]))
+
+
+def _open_missing_streams() -> None:
+    """Give a closed standard stream a harmless file.
+
+    Otherwise the next file or socket to be opened takes its number, and what is printed goes into it.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+            if descriptor == 1:
+                os.environ["_SELAM_OUTPUT_CLOSED"] = "1"
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # a descriptor, not a path
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # a descriptor, not a path
+
+
+if __name__ == "__main__":
+    main()

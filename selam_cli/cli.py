@@ -1,0 +1,285 @@
+"""The command line: builds everything, decides nothing.
+
+What a command needs is imported by that command, so that `--help` costs no more than Typer itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from selam_cli import __version__
+from selam_cli.errors import SelamError, UsageFault
+
+if TYPE_CHECKING:
+    from selam_cli.engine.target import Target
+    from selam_cli.settings import Settings
+
+ADVICE = "\n\n".join(
+    (
+        "Microphone: 16 kHz mono is sent. A headset keeps the agent from hearing itself. Speak 10 to 30 cm from it, in "
+        "a quiet room, and watch the level: it should move well above the noise and never clip.",
+        "Thresholds: --vad-threshold is the loudness that counts as speech (default 600; raise it in noise, lower it "
+        "for a soft voice). --interrupt-threshold is how easily you interrupt the agent: 1-5 easily, 8 by default, "
+        "10-15 only by confident speech.",
+        "Instructions: say in a few plain sentences who the agent is, for whom, in which tone and how long: 'You are "
+        "a patient teacher. Answer in two sentences.'",
+    )
+)
+"""The guide's advice, as it stands under --help."""
+
+app = typer.Typer(
+    name="selam-voice",
+    help="Talk with Selam's Voice Agent: hold space, speak, release, hear the answer.",
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+Voice = Annotated[str | None, typer.Option(metavar="NAME", help="The agent's voice; `selam-voice voices` lists them.")]
+Language = Annotated[
+    str | None,
+    typer.Option(metavar="CODE", help="Answer in am, so, ti, om or en. Absent: in the language that is heard."),
+]
+Instructions = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="How the agent is to behave, or @FILE; at most 8,000 characters.")
+]
+VadThreshold = Annotated[
+    str | None, typer.Option(metavar="N", help="Loudness that counts as speech, 0-32767 (default 600).")
+]
+InterruptThreshold = Annotated[
+    str | None, typer.Option(metavar="N", help="How hard the agent is to interrupt, 1-50 (default 8).")
+]
+Server = Annotated[str | None, typer.Option(metavar="URL", help="Any server of the protocol: ws, wss, http or https.")]
+Local = Annotated[bool | None, typer.Option("--local", help="Use the embedded agent; no key, no network.")]
+Input = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="Microphone: its number, part of its name, or a .wav file.")
+]
+Output = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="Speaker: its number, part of its name, a .wav file, or null.")
+]
+Insecure = Annotated[bool | None, typer.Option("--insecure", help="Allow a key over plain ws:// to another host.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output, nothing else.")]
+Ptt = Annotated[
+    str | None, typer.Option(metavar="MODE", help="Push-to-talk: auto, hold, toggle or open (default auto).")
+]
+
+
+@app.command(epilog=ADVICE)
+def talk(
+    voice: Voice = None,
+    language: Language = None,
+    instructions: Instructions = None,
+    vad_threshold: VadThreshold = None,
+    interrupt_threshold: InterruptThreshold = None,
+    server: Server = None,
+    local: Local = None,
+    input: Input = None,  # noqa: A002  # the option's name
+    output: Output = None,
+    insecure: Insecure = None,
+    ptt: Ptt = None,
+    json: Json = False,
+) -> int:
+    """Talk with the agent: hold space, speak, release, hear the answer."""
+    flags = {
+        "voice": voice,
+        "language": language,
+        "instructions": instructions,
+        "vad_threshold": vad_threshold,
+        "interrupt_threshold": interrupt_threshold,
+        "server": server,
+        "local": local,
+        "input": input,
+        "output": output,
+        "insecure": insecure,
+        "ptt": ptt,
+    }
+    settings, target = _prepared(flags)
+    if settings.input == "-":
+        raise UsageFault("Commands come on standard input, so it cannot be the microphone too.", "Use ask, or a file.")
+    if json:
+        if os.environ.get("_SELAM_OUTPUT_CLOSED"):
+            raise SelamError("Standard output is closed, so nobody could read the events.", "Open it, or use talk.")
+        from selam_cli.engine import talk_json  # noqa: PLC0415
+
+        return talk_json.run(settings, target)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageFault("talk draws a screen and needs a terminal.", "Use talk --json or ask in scripts.")
+    from selam_cli.engine.client import EngineClient  # noqa: PLC0415
+
+    # Before anything of Textual is loaded: the two processes start side by side.
+    client = EngineClient.start(_as_arguments(flags))
+    from selam_cli.tui.app import ScreenOptions  # noqa: PLC0415
+    from selam_cli.tui.app import run as run_screen  # noqa: PLC0415
+
+    return run_screen(
+        client,
+        ScreenOptions(
+            voice=settings.voice,
+            language=settings.language,
+            instructions=settings.instructions,
+            vad_threshold=settings.vad_threshold,
+            interrupt_threshold=settings.interrupt_threshold,
+            ptt=settings.ptt,
+            talk_key=settings.talk_key,
+            max_talk_s=float(settings.max_talk_s),
+        ),
+    )
+
+
+@app.command(epilog=ADVICE)
+def ask(
+    file: Annotated[str, typer.Argument(help="A sound file, or - for raw PCM16 16 kHz mono on standard input.")],
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Keep the agent's voice in this WAV file.")] = None,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="For the whole turn.")] = 60.0,
+    voice: Voice = None,
+    language: Language = None,
+    instructions: Instructions = None,
+    vad_threshold: VadThreshold = None,
+    interrupt_threshold: InterruptThreshold = None,
+    server: Server = None,
+    local: Local = None,
+    input: Input = None,  # noqa: A002  # the option's name
+    output: Output = None,
+    insecure: Insecure = None,
+    json: Json = False,
+) -> int:
+    """Say one recorded question and print what was understood and the answer."""
+    if input is not None:
+        raise UsageFault("ask speaks the file that it is given, so --input has no place here.", "Leave --input out.")
+    if not 0 < timeout <= 86_400:
+        raise UsageFault("--timeout must be more than 0 and at most 86400 seconds.", "Correct it and try again.")
+    settings, target = _prepared(
+        {
+            "voice": voice,
+            "language": language,
+            "instructions": instructions,
+            "vad_threshold": vad_threshold,
+            "interrupt_threshold": interrupt_threshold,
+            "server": server,
+            "local": local,
+            "output": output,
+            "insecure": insecure,
+        }
+    )
+    from selam_cli.engine import ask as ask_once  # noqa: PLC0415
+
+    return ask_once.run(ask_once.Question(file, out, timeout, json), settings, target)
+
+
+@app.command()
+def devices(json: Json = False) -> int:
+    """List microphones and speakers, the default ones marked."""
+    from selam_cli.listings import show_devices  # noqa: PLC0415
+
+    return show_devices(as_json=json)
+
+
+@app.command()
+def voices(json: Json = False) -> int:
+    """List the voices by language."""
+    from selam_cli.listings import show_voices  # noqa: PLC0415
+
+    return show_voices(as_json=json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8765,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+    max_sessions: Annotated[int | None, typer.Option(min=1, metavar="N", help="More are refused.")] = None,
+    keys_file: Annotated[str | None, typer.Option(metavar="FILE", help="Accepted API keys, one a line.")] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="A web page's origin that may connect; none by default.")
+    ] = None,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+) -> int:
+    """Run the embedded agent for other clients."""
+    from selam_cli.agent import process  # noqa: PLC0415
+
+    if child:
+        return process.run_child()
+    return process.run_serve(
+        host=host,
+        port=port,
+        workers=workers,
+        max_sessions=max_sessions,
+        keys_file=keys_file,
+        allow_origins=tuple(allow_origin or ()),
+    )
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    """Talk with Selam's Voice Agent: hold space, speak, release, hear the answer."""
+    if version:
+        print(f"selam-voice {__version__}")  # noqa: T201  # its output
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())  # noqa: T201  # its output
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; return the exit status. Every failure becomes two sentences on standard error."""
+    try:
+        status = app(args=list(arguments), prog_name="selam-voice", standalone_mode=False)
+    except SelamError as error:
+        return _failed(error)
+    except TyperException as error:
+        context = getattr(error, "ctx", None)
+        asked = context.command_path if context is not None else "selam-voice"
+        problem = _sentence(error.format_message())
+        return _failed(UsageFault(problem, f"See {asked} --help.") if error.exit_code == 2 else SelamError(problem))
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader has seen enough, like `head`; Python must not complain about it at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except Exception as error:
+        if os.environ.get("SELAM_DEBUG") == "1":
+            raise
+        problem = f"The program failed ({type(error).__name__})."
+        return _failed(SelamError(problem, "Run it again with SELAM_DEBUG=1 and report what it says."))
+    return status if isinstance(status, int) else 0
+
+
+def _prepared(flags: Mapping[str, object]) -> tuple[Settings, Target]:
+    from selam_cli.credentials import load_credentials  # noqa: PLC0415
+    from selam_cli.engine.target import choose_target  # noqa: PLC0415
+    from selam_cli.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(flags)
+    return settings, choose_target(settings, load_credentials())
+
+
+def _as_arguments(flags: Mapping[str, Any]) -> list[str]:
+    arguments: list[str] = []
+    for name, value in flags.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            arguments.append(option)
+        elif value is not None:
+            arguments.append(f"{option}={value}")
+    return arguments
+
+
+def _failed(error: SelamError) -> int:
+    from selam_cli.core.redaction import redact  # noqa: PLC0415
+
+    print(redact(f"{error.reason}\n{error.remedy}".strip()), file=sys.stderr)  # noqa: T201  # its output
+    return error.exit_code
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,196 @@
+"""The user's side of a turn: what the microphone hears, and what of it goes to the server.
+
+The microphone is open all the time and gated here. An utterance is kept whole from its first sample until its turn is
+over, and the wire takes its chunks from it: so an utterance begun before the connection stood, or cut by its loss, can
+be sent from its beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from selam_cli.core import pcm
+from selam_cli.core.pcm import LevelMeter, PreRoll, Samples
+from selam_cli.core.protocol import WIRE_RATE_HZ
+
+LAST_BLOCK_S: Final = 0.3
+"""How long past the release tail its last block may be on its way before the utterance ends without it."""
+
+
+@dataclass(slots=True)
+class Utterance:
+    """What was said in one turn: mono PCM16 at 16 kHz, and how much of it this session was sent."""
+
+    turn: int
+    pressed_at: float
+    audio: bytearray = field(default_factory=bytearray)
+    sent_bytes: int = 0
+    complete: bool = False
+    resent: bool = False
+    closed: bool = False
+    """The closing silence went out: the server was told everything."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.audio) / (2 * WIRE_RATE_HZ)
+
+    @property
+    def unsent_seconds(self) -> float:
+        """How much of it has not been handed to the connection."""
+        return (len(self.audio) - self.sent_bytes) / (2 * WIRE_RATE_HZ)
+
+    def next_chunk(self, chunk_bytes: int) -> bytes | None:
+        """Take the next chunk off what is unsent: a whole one, or at the end what is left; None where none is due."""
+        rest = len(self.audio) - self.sent_bytes
+        if rest < chunk_bytes and not (self.complete and rest):
+            return None
+        chunk = bytes(self.audio[self.sent_bytes : self.sent_bytes + chunk_bytes])
+        self.sent_bytes += len(chunk)
+        return chunk
+
+    def start_over(self) -> None:
+        """A new session knows nothing of it: all of it is unsent again."""
+        self.sent_bytes = 0
+        self.closed = False
+
+
+class Capture:
+    """Gates the microphone's sound into utterances.
+
+    `on_growth` is called when the current utterance has grown, `on_complete` when its last sample is in.
+    """
+
+    def __init__(
+        self,
+        *,
+        pre_roll_ms: int,
+        tail_ms: int,
+        on_growth: Callable[[Utterance], None],
+        on_complete: Callable[[Utterance], None],
+    ) -> None:
+        self._pre_roll = PreRoll(pre_roll_ms)
+        self._tail_s = tail_ms / 1_000
+        self._on_growth = on_growth
+        self._on_complete = on_complete
+        self._ends_at: float | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
+        self.meter = LevelMeter()
+        self.current: Utterance | None = None
+        self.on_open: Callable[[Samples], None] | None = None
+        """Takes the sound that no utterance holds: the open microphone's, or a calibration's."""
+
+    @property
+    def talking(self) -> bool:
+        """Whether sound goes into an utterance, the release tail included."""
+        return self.current is not None and not self.current.complete
+
+    def on_block(self, samples: Samples, ended_at: float) -> None:
+        """Take a block from the microphone; `ended_at` is the monotonic time of its last sample."""
+        self.meter.feed(samples, ended_at)
+        if not self.talking:
+            self._pre_roll.feed(samples, ended_at)
+            if self.on_open is not None:
+                self.on_open(samples)
+            return
+        ends_at = self._ends_at
+        if ends_at is not None and ended_at >= ends_at:
+            surplus = round((ended_at - ends_at) * WIRE_RATE_HZ)
+            self._append(samples[: max(0, len(samples) - surplus)])
+            self._finish()
+            return
+        self._append(samples)
+
+    def start(self, turn: int, pressed_at: float) -> Utterance:
+        """Begin an utterance: what was heard just before the key is its beginning, there at once."""
+        self._disarm()
+        self.current = Utterance(turn, pressed_at)
+        self._append(self._pre_roll.since(pressed_at))
+        return self.current
+
+    def stop(self, released_at: float) -> None:
+        """End the utterance a release tail after `released_at`, so that the last syllable is in it."""
+        if not self.talking:
+            return
+        self._ends_at = released_at + self._tail_s
+        delay = max(0.0, self._ends_at - time.monotonic()) + LAST_BLOCK_S
+        # A microphone that delivers nothing must not keep an utterance open.
+        self._watchdog = asyncio.get_running_loop().call_later(delay, self._finish)
+
+    def resume(self) -> bool:
+        """Go on with an utterance that was about to end; False where it is too late for that."""
+        if not self.talking or self._ends_at is None:
+            return False
+        self._disarm()
+        return True
+
+    def abandon(self) -> Utterance | None:
+        """End at once, without a tail, and hand over what was said so far."""
+        self._disarm()
+        abandoned, self.current = self.current, None
+        self._pre_roll.clear()
+        if abandoned is not None:
+            abandoned.complete = True
+        return abandoned
+
+    def end_now(self) -> None:
+        """End at once, without a tail; what was said so far is kept as the utterance."""
+        if self.talking:
+            self._finish()
+
+    def forget(self) -> None:
+        """Let go of a finished utterance: its turn is over."""
+        if not self.talking:
+            self.current = None
+
+    def _append(self, samples: Samples) -> None:
+        if self.current is not None and len(samples):
+            self.current.audio += pcm.pcm16(samples)
+            self._on_growth(self.current)
+
+    def _finish(self) -> None:
+        self._disarm()
+        if self.current is not None and not self.current.complete:
+            self.current.complete = True
+            self._pre_roll.clear()
+            self._on_complete(self.current)
+
+    def _disarm(self) -> None:
+        self._ends_at = None
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+
+
+class RoomMeter:
+    """Listens to the room for a moment and proposes a `vad_threshold` that its noise does not reach."""
+
+    LISTEN_S: Final = 2.0
+    FRAME_MS: Final = 20
+
+    def __init__(self) -> None:
+        self._frames: list[float] = []
+
+    def feed(self, samples: Samples) -> None:
+        """Take a block of the room's sound."""
+        size = pcm.samples_in(self.FRAME_MS)
+        self._frames += [pcm.rms(samples[start : start + size]) for start in range(0, len(samples), size)]
+
+    @property
+    def proposal(self) -> int | None:
+        """Three times the loud end of the room's noise, within what makes sense; None where nothing was heard."""
+        if not self._frames:
+            return None
+        loud = float(np.percentile(self._frames, 95))
+        return int(min(4_000, max(200, round(loud * 3, -1))))
+
+    @property
+    def noise_dbfs(self) -> float:
+        """The room's noise in dBFS (95th percentile of 20 ms frames)."""
+        return pcm.dbfs(float(np.percentile(self._frames, 95))) if self._frames else pcm.SILENCE_DBFS

@@ -1,0 +1,537 @@
+"""Takes turns: what a press, a release, an interruption and each of the server's messages mean for the conversation.
+
+It owns the session's state, the capture and the player, and speaks to the server through `Wire`. It lives on the
+engine's loop and is never called from another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from selam_cli.core import pcm, protocol
+from selam_cli.core.late_events import LateEvents
+from selam_cli.core.pcm import Chunker, Samples
+from selam_cli.core.protocol import Action, AudioChunk, ClientMessage, Control, ServerMessage
+from selam_cli.core.session import Link, SessionState, Stage, Trigger, apply
+from selam_cli.engine import events
+from selam_cli.engine.capture import Capture, Utterance
+from selam_cli.engine.controls import Controls
+from selam_cli.engine.latency import LatencyOfTurn
+from selam_cli.engine.reply import ReplyPlayer
+from selam_cli.errors import SelamError, service_error
+from selam_cli.settings import Settings
+
+NO_ANSWER_S: Final = 30.0
+REPLY_STALL_S: Final = 10.0
+"""A reply that has played out and brought nothing new for so long will not go on, whatever `audio_end` was to say."""
+
+TICK_S: Final = 0.05
+AUDIO_EVENT_EVERY_S: Final = 0.1
+LAGGING_S: Final = 0.25
+"""Seconds of audio in the outbox past which chunks grow to their largest."""
+
+
+class Wire(Protocol):
+    """The way to the server, as a conversation needs it."""
+
+    @property
+    def up(self) -> bool:
+        """Whether a session is open."""
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of audio that wait to be sent."""
+
+    def send(self, message: ClientMessage) -> None:
+        """Put a message on its way."""
+
+    def withdraw_audio(self) -> None:
+        """Take back the audio that has not been sent."""
+
+
+class Conversation:
+    """One conversation from the first press to the last word."""
+
+    def __init__(
+        self, settings: Settings, state: SessionState, emit: Callable[[events.Event], None], player: ReplyPlayer
+    ) -> None:
+        self._settings = settings
+        self._emit = emit
+        self._player = player
+        self._state = state
+        self._wire: Wire | None = None
+        self._late = LateEvents()
+        self._controls = Controls(emit, self._send)
+        self._latency = LatencyOfTurn(0)
+        self._kept: Utterance | None = None
+        self._lost_at: float | None = None
+        self._ignoring = False
+        self._turn_open = False
+        self._outcome = "answered"
+        self._no_answer: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._last_chunk_at = 0.0
+        self._audio_told_at = 0.0
+        self._open_chunker = Chunker()
+        self.capture = Capture(
+            pre_roll_ms=settings.pre_roll_ms,
+            tail_ms=settings.release_tail_ms,
+            on_growth=self._on_growth,
+            on_complete=self._on_complete,
+        )
+        if settings.ptt == "open":
+            self.capture.on_open = self.on_open_microphone
+        player.set_volume(state.volume)
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """The conversation as it stands."""
+        return self._state
+
+    def update(self, **changes: object) -> None:
+        """Change fields of the state that no turn moves: voice, microphone, volume, …"""
+        self._set(replace(self._state, **changes))  # type: ignore[arg-type]  # the callers name fields of the state
+
+    def tell_state(self) -> None:
+        """Write the whole truth, whether or not it has changed."""
+        self._emit(events.StateChanged.of(self._state))
+
+    def _set(self, state: SessionState) -> None:
+        if state != self._state:
+            self._state = state
+            self.tell_state()
+
+    def _apply(self, event: Trigger | ServerMessage) -> bool:
+        before = self._state
+        self._set(apply(before, event))
+        return self._state.stage is not before.stage
+
+    # --- what the user does -------------------------------------------------------------------------------------------
+
+    def press(self, at: float) -> None:
+        """Start to talk, or go on with the utterance that was about to end. `at` is the key's monotonic time."""
+        if self._state.link is Link.CLOSED:
+            self._notice("ended", "warning", "The conversation has ended.", "Quit and start again.")
+            return
+        if self._state.muted:
+            self._notice("muted", "warning", "The microphone is muted.", "Switch it on again to talk.")
+            return
+        if self.capture.talking:
+            if self.capture.resume():
+                self._apply(Trigger.CONTINUE)
+            return
+        self._silence()
+        self._player.hold()
+        self._close_turn("interrupted")
+        self._ignoring = False
+        self._apply(Trigger.PRESS)
+        turn = self._state.turn
+        self._open_turn(turn, at)
+        self._emit(events.TalkStarted(turn))
+        if self._up:
+            self._let_listen()
+            self._late.interrupted(time.monotonic())
+            self._controls.request(Action.INTERRUPT)
+        self.capture.start(turn, at)
+
+    def release(self, at: float) -> None:
+        """Stop talking; the release tail still belongs to the utterance."""
+        if self._state.stage is not Stage.TALKING:
+            return
+        self._latency.speech_ended(at)
+        self._apply(Trigger.RELEASE)
+        self.capture.stop(at)
+
+    def discard(self) -> None:
+        """Throw away what is being said, or an utterance that is kept; the server forgets what it has of it."""
+        if not self.capture.talking:
+            self._discard_kept()
+            return
+        abandoned = self.capture.abandon()
+        self._player.stop()
+        self._player.let_go()
+        self._ignoring = True
+        if self._up and self._wire is not None:
+            self._wire.withdraw_audio()
+            self._controls.request(Action.STOP_LISTENING)
+            self._controls.request(Action.START_LISTENING)
+        self._apply(Trigger.DISCARD)
+        if abandoned is not None:
+            self._emit(events.TalkEnded(abandoned.turn, round(abandoned.seconds, 3)))
+            self._emit(events.Utterance(abandoned.turn, "discarded", round(abandoned.seconds, 3)))
+        self._close_turn("discarded")
+
+    def interrupt(self) -> None:
+        """Silence the agent here at once, then tell the server."""
+        if self._state.stage is Stage.TALKING:
+            return
+        self._silence()
+        if self._up:
+            self._late.interrupted(time.monotonic())
+            self._controls.request(Action.INTERRUPT)
+        self.capture.forget()
+        self._apply(Trigger.INTERRUPT)
+        self._close_turn("interrupted")
+
+    def control(self, action: Action) -> None:
+        """Ask the server for one of the actions that change how it listens."""
+        if not self._up:
+            self._notice("not_connected", "warning", "There is no session to control yet.", "Wait for the connection.")
+            return
+        self._controls.request(action)
+
+    def mute(self, *, on: bool) -> None:
+        """Close the user's microphone to the server, at once and without a tail, or open it again."""
+        if on and self._state.stage is Stage.TALKING:
+            self.release(time.monotonic())
+            self.capture.end_now()
+        self.update(muted=on)
+
+    def set_volume(self, volume: int) -> None:
+        """Set the reply's loudness, 0 to 100."""
+        self._player.set_volume(volume)
+        self.update(volume=volume)
+
+    def replay(self) -> bool:
+        """Play the last reply again; False where there is none, or somebody is speaking."""
+        if self._state.stage is not Stage.IDLE or not self._player.replay():
+            return False
+        self._tick()
+        return True
+
+    def resend(self) -> bool:
+        """Send the utterance that was kept; False where none is, or it cannot be sent now."""
+        if self._kept is None or not self._up or self.capture.talking or self._state.stage is not Stage.IDLE:
+            return False
+        kept, self._kept = self._kept, None
+        self._apply(Trigger.RESEND)
+        kept.turn = self._state.turn
+        kept.start_over()
+        self._open_turn(kept.turn, time.monotonic())
+        self._latency.speech_ended(time.monotonic())
+        self.capture.current = kept
+        self.update(kept_seconds=0.0)
+        self._pump(resent=True)
+        self._expect_answer()
+        return True
+
+    def on_open_microphone(self, samples: Samples) -> None:
+        """Send what an open microphone hears; not while the agent speaks, or it would interrupt itself."""
+        state = self._state
+        if self._up and state.listening and not state.paused and not state.muted and not self._player.sounding:
+            for chunk in self._open_chunker.feed(samples, self._chunk_ms()):
+                self._send(AudioChunk(chunk))
+
+    # --- what the connection does -------------------------------------------------------------------------------------
+
+    def attach(self, wire: Wire) -> None:
+        """Use this way to the server from now on."""
+        self._wire = wire
+
+    def on_up(self) -> None:
+        """A session is open: send what was said before it was."""
+        self._late.reset()
+        self._controls.reset()
+        utterance = self.capture.current
+        if utterance is None or self._state.stage not in {Stage.TALKING, Stage.WAITING}:
+            return
+        lost_for_s = 0.0 if self._lost_at is None else time.monotonic() - self._lost_at
+        if utterance.complete and lost_for_s > self._settings.resend_within_s:
+            self._keep_utterance(utterance)
+            return
+        again = utterance.sent_bytes > 0
+        utterance.start_over()
+        self._pump(resent=again)
+        if utterance.complete:
+            self._expect_answer()
+
+    def on_lost(self) -> None:
+        """The connection broke: what sounds may sound to its end, what is being said is still recorded."""
+        if self._lost_at is None or self._state.link is Link.UP:
+            self._lost_at = time.monotonic()
+        self._controls.reset()
+        self._stop_waiting()
+        self._apply(Trigger.LOSE)
+        if self._state.stage is Stage.ANSWERING:
+            self._outcome = "failed"
+            self._finish_reply()
+
+    def on_sent(self, message: ClientMessage) -> None:
+        """A message has left this machine."""
+        if isinstance(message, AudioChunk) and self._latency.first_chunk_sent():
+            self._emit(self._latency.event())
+        self._controls.on_sent(message)
+        queued = round(self._queued_s(), 2)
+        if abs(queued - self._state.queued_seconds) >= LAGGING_S or (queued == 0.0 < self._state.queued_seconds):
+            self.update(queued_seconds=queued)
+
+    def close(self) -> None:
+        """The conversation is over."""
+        if self.capture.talking:
+            abandoned = self.capture.abandon()
+            if abandoned is not None:
+                self._emit(events.TalkEnded(abandoned.turn, round(abandoned.seconds, 3)))
+                self._emit(events.Utterance(abandoned.turn, "discarded", round(abandoned.seconds, 3)))
+            self._close_turn("discarded")
+        self._silence()
+        self._stop_waiting()
+        self._controls.reset()
+        self._apply(Trigger.CLOSE)
+        self._close_turn("failed")
+
+    # --- what the server says -----------------------------------------------------------------------------------------
+
+    def on_message(self, message: ServerMessage) -> None:
+        """Take a message of the server's, unless it belongs to a reply that was cut off."""
+        if not self._late.admits(message, time.monotonic()):
+            return
+        match message:
+            case protocol.Transcription() if not self._ignoring:
+                self._on_transcription(message)
+            case protocol.Response() if not self._ignoring:
+                self._on_response(message)
+            case protocol.ReplyChunk() if not self._ignoring:
+                self._on_reply_chunk(message)
+            case protocol.AudioEnd() if not self._ignoring:
+                self._on_audio_end(message)
+            case protocol.ControlAck():
+                self._on_control_ack(message)
+            case protocol.ErrorReport():
+                self._on_error(service_error(message.type, message.message))
+            case protocol.Connected() | protocol.SessionStarted() | protocol.SessionEnded():
+                self._apply(message)
+
+    def _on_transcription(self, message: protocol.Transcription) -> None:
+        if self._settings.ptt == "open" and self._state.stage in {Stage.IDLE, Stage.ANSWERING} and message.text:
+            self._silence()
+            self._close_turn("interrupted")
+            self._apply(Trigger.HEARD)
+            self._open_turn(self._state.turn, time.monotonic())
+        self._apply(message)
+        if message.is_final and self._latency.transcribed():
+            self._emit(self._latency.event())
+        self._emit(events.Transcription(self._state.turn, self._state.user_text, message.is_final))
+        if self._state.stage is Stage.WAITING and self._no_answer is None and not self.capture.talking:
+            self._expect_answer()
+
+    def _on_response(self, message: protocol.Response) -> None:
+        self._apply(message)
+        self._answering()
+        if self._latency.responded():
+            self._emit(self._latency.event())
+        self._emit(events.Response(self._state.turn, self._state.reply_text))
+
+    def _on_reply_chunk(self, message: protocol.ReplyChunk) -> None:
+        self._apply(message)
+        self._answering()
+        self._last_chunk_at = time.monotonic()
+        if self._latency.sounded():
+            self._emit(self._latency.event())
+        try:
+            self._player.feed(message)
+        except SelamError as error:
+            self._on_undecodable(error)
+        if self._last_chunk_at - self._audio_told_at >= AUDIO_EVENT_EVERY_S:
+            self._audio_told_at = self._last_chunk_at
+            self._emit(events.Audio(self._state.turn, self._player.chunks))
+
+    def _on_audio_end(self, message: protocol.AudioEnd) -> None:
+        if not self._player.active and not self._state.user_final and not self._state.reply_text:
+            return  # nothing of this turn's answer has come: it ends a reply that was cut off before
+        self._finish_reply()
+        self._emit(
+            events.AudioEnd(self._state.turn, message.total_chunks, round(self._player.decoded_s, 3))
+            if self._player.active
+            else events.AudioEnd(self._state.turn, message.total_chunks, 0.0)
+        )
+        if not self._player.active and self._state.stage in {Stage.WAITING, Stage.ANSWERING}:
+            self._end_turn()
+
+    def _on_control_ack(self, message: protocol.ControlAck) -> None:
+        rtt_ms = self._controls.acknowledged(message)
+        self._apply(message)
+        if rtt_ms is not None:
+            self.update(connection=replace(self._state.connection, rtt_ms=round(rtt_ms, 1)))
+            if self._latency.round_trip(rtt_ms):
+                self._emit(self._latency.event())
+        self._emit(events.ControlAck(message.action, message.status))
+
+    def _on_error(self, error: SelamError) -> None:
+        self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
+        if self._state.stage is Stage.WAITING and not self.capture.talking:
+            self._outcome = "failed"
+            self._end_turn()
+
+    def _on_undecodable(self, error: SelamError) -> None:
+        self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
+
+    # --- turns --------------------------------------------------------------------------------------------------------
+
+    def _open_turn(self, turn: int, pressed_at: float) -> None:
+        self._turn_open = True
+        self._outcome = "answered"
+        self._latency = LatencyOfTurn(turn, pressed_at)
+        self._audio_told_at = 0.0
+
+    def _close_turn(self, outcome: str) -> None:
+        self._stop_waiting()
+        if self._turn_open:
+            self._turn_open = False
+            self._emit(events.TurnEnded(self._state.turn, outcome))
+
+    def _end_turn(self) -> None:
+        self.capture.forget()
+        self._player.active = False
+        self._apply(Trigger.FINISH)
+        self._close_turn(self._outcome)
+
+    def _answering(self) -> None:
+        self._stop_waiting()
+        if not self._turn_open and self._state.stage is Stage.ANSWERING:
+            self._open_turn(self._state.turn, time.monotonic())  # the agent speaks without being asked
+        self._last_chunk_at = time.monotonic()
+        self._tick()
+
+    def _silence(self) -> None:
+        if not self._player.sounding:
+            return
+        heard_s = self._player.stop()
+        self._emit(events.Interrupted(self._state.turn, round(heard_s, 3)))
+
+    def _finish_reply(self) -> None:
+        try:
+            self._player.finish()
+        except SelamError as error:
+            self._on_undecodable(error)
+        if self._player.chunks:
+            self._emit(events.Audio(self._state.turn, self._player.chunks))
+
+    def _tick(self) -> None:
+        """Follow a reply while it sounds; the one timer that asks instead of being told, for the speaker can't tell."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+        if self._player.active:
+            buffered_ms, target_ms, breaks = self._player.playout
+            self._emit(
+                events.Playout(
+                    self._state.turn, round(self._player.heard_s, 3), round(buffered_ms, 1), target_ms, breaks
+                )
+            )
+        if self._state.stage is Stage.ANSWERING:
+            self._end_if_over()
+        if self._state.stage is Stage.ANSWERING or self._player.sounding:
+            self._ticking = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _end_if_over(self) -> None:
+        if self._player.active and self._player.drained:
+            self._end_turn()
+        elif time.monotonic() - self._last_chunk_at > REPLY_STALL_S and self._player.playout[0] == 0.0:
+            self._finish_reply()
+            self._end_turn()
+
+    def _expect_answer(self) -> None:
+        self._stop_waiting()
+        self._no_answer = asyncio.get_running_loop().call_later(NO_ANSWER_S, self._give_up)
+
+    def _give_up(self) -> None:
+        self._no_answer = None
+        if self._state.stage is not Stage.WAITING:
+            return
+        self._notice("no_answer", "warning", "No answer came in 30 seconds.", "Say it again, or check the microphone.")
+        self._outcome = "failed"
+        self._end_turn()
+
+    def _stop_waiting(self) -> None:
+        if self._no_answer is not None:
+            self._no_answer.cancel()
+            self._no_answer = None
+
+    # --- utterances ---------------------------------------------------------------------------------------------------
+
+    def _on_growth(self, _: Utterance) -> None:
+        self._pump()
+
+    def _on_complete(self, utterance: Utterance) -> None:
+        if self._state.stage is Stage.TALKING:
+            self._apply(Trigger.RELEASE)
+        self._emit(events.TalkEnded(utterance.turn, round(utterance.seconds, 3)))
+        if not utterance.audio:
+            self._notice(
+                "nothing_heard", "warning", "The microphone delivered no sound.", "Check it with selam-voice devices."
+            )
+            self._emit(events.Utterance(utterance.turn, "discarded", 0.0))
+            self._outcome = "discarded"
+            self._end_turn()
+            return
+        self._pump()
+        if self._player.let_go():
+            self._apply(Trigger.ANSWER)
+            self._answering()
+        elif self._up:
+            self._expect_answer()
+
+    def _pump(self, *, resent: bool = False) -> None:
+        utterance = self.capture.current
+        if utterance is None or not self._up:
+            return
+        while chunk := utterance.next_chunk(2 * pcm.samples_in(self._chunk_ms())):
+            self._send(AudioChunk(chunk))
+        if utterance.complete and not utterance.closed:
+            utterance.closed = True
+            if self._settings.closing_silence:
+                silence = bytes(2 * pcm.samples_in(pcm.CHUNK_MS))
+                for _ in range(pcm.CLOSING_SILENCE_MS // pcm.CHUNK_MS):
+                    self._send(AudioChunk(silence))
+            outcome = "resent" if resent or utterance.resent else "sent"
+            self._emit(events.Utterance(utterance.turn, outcome, round(utterance.seconds, 3)))
+        elif resent:
+            utterance.resent = True
+
+    def _keep_utterance(self, utterance: Utterance) -> None:
+        self._kept = utterance
+        self.capture.forget()
+        self._emit(events.Utterance(utterance.turn, "kept", round(utterance.seconds, 3)))
+        self.update(kept_seconds=round(utterance.seconds, 3))
+        self._notice("kept", "info", f"{utterance.seconds:.1f} s of speech were kept.", "Send them with resend.")
+        self._outcome = "failed"
+        self._end_turn()
+
+    def _discard_kept(self) -> None:
+        if self._kept is not None:
+            self._emit(events.Utterance(self._kept.turn, "discarded", round(self._kept.seconds, 3)))
+            self._kept = None
+            self.update(kept_seconds=0.0)
+
+    def _chunk_ms(self) -> int:
+        lagging = self._wire is not None and self._wire.queued_s > LAGGING_S
+        return pcm.CHUNK_MAX_MS if lagging else self._settings.chunk_ms
+
+    # --- small things -------------------------------------------------------------------------------------------------
+
+    @property
+    def _up(self) -> bool:
+        return self._wire is not None and self._wire.up
+
+    def _let_listen(self) -> None:
+        if self._state.paused:
+            self._controls.request(Action.RESUME)
+        if not self._state.listening:
+            self._controls.request(Action.START_LISTENING)
+
+    def _send(self, message: ClientMessage | Control) -> None:
+        if self._wire is not None:
+            self._wire.send(message)
+
+    def _queued_s(self) -> float:
+        utterance = self.capture.current
+        return (self._wire.queued_s if self._wire else 0.0) + (utterance.unsent_seconds if utterance else 0.0)
+
+    def _notice(self, code: str, severity: str, message: str, remedy: str = "") -> None:
+        self._emit(events.Notice(code, severity, message, remedy))

@@ -1,0 +1,444 @@
+"""The voice engine: owns the conversation, the connection, the microphone and the speaker; knows no screen.
+
+Commands come in through `execute`, events go out through `emit`; `run` lives until `quit`, and its result is the
+process's exit status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from selam_cli import __version__
+from selam_cli.core import catalog, protocol
+from selam_cli.core.protocol import Action, MalformedPayload, ServerMessage, StartSession
+from selam_cli.core.session import Connection, SessionState, Stage
+from selam_cli.credentials import Credentials
+from selam_cli.engine import events
+from selam_cli.engine.agent_process import AgentProcess
+from selam_cli.engine.capture import RoomMeter
+from selam_cli.engine.commands import Command, Verb
+from selam_cli.engine.conversation import Conversation
+from selam_cli.engine.devices import Devices
+from selam_cli.engine.link import Link, LinkCallbacks
+from selam_cli.engine.reply import ReplyPlayer
+from selam_cli.engine.target import Target
+from selam_cli.errors import AccessRefused, SelamError, UsageFault
+from selam_cli.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LEVEL_EVERY_S: Final = 0.05
+RESTART_AFTER_S: Final = 0.15
+"""Changes of the session's settings that come within this time make one new session, not several."""
+
+Emit = Callable[[events.Event], None]
+
+
+class VoiceEngine:
+    """Everything behind a face: `execute` commands, hear events through `emit`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        target: Target,
+        emit: Emit,
+        *,
+        player: ReplyPlayer | None = None,
+        with_devices: bool = True,
+        attempts: int | None = None,
+    ) -> None:
+        """`with_devices` False: sound comes through `conversation.capture` and goes nowhere (`ask`)."""
+        self._settings = settings
+        self._target = target
+        self._emit = emit
+        self._attempts = attempts
+        self._with_devices = with_devices
+        self._player = player or ReplyPlayer()
+        self._instructions = settings.instructions
+        self._agent: AgentProcess | None = None
+        self._link: Link | None = None
+        self._link_task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._quit = asyncio.Event()
+        self._status = 0
+        self._failure: SelamError | None = None
+        self._ever_up = False
+        self._outage_told = False
+        self._malformed_told: set[tuple[str, str]] = set()
+        self._session_id: str | None = None
+        self._ended_status = ""
+        self._levels: asyncio.TimerHandle | None = None
+        self._restarting: asyncio.TimerHandle | None = None
+        self._restart_wanted = False
+        state = SessionState(
+            connection=Connection(server=target.shown, kind=target.kind),
+            voice=settings.voice,
+            language=settings.language,
+            vad_threshold=settings.vad_threshold,
+            interrupt_threshold=settings.interrupt_threshold,
+            volume=settings.volume,
+        )
+        self.conversation = Conversation(settings, state, self._emitted, self._player)
+        self.devices = Devices(self.conversation, self._player, emit, settings)
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Hold the conversation until `quit`; return the exit status (cli.md)."""
+        self._emit(events.Hello(events.PROTOCOL_VERSION, __version__))
+        self.conversation.tell_state()
+        self._warn_of_mismatch()
+        try:
+            self._start_link()
+            if self._with_devices:
+                await self.devices.open()
+        except SelamError as error:
+            self.fail(error)
+        await self._quit.wait()
+        await self._leave()
+        return self._status
+
+    def quit(self, status: int = 0) -> None:
+        """End the conversation; the first status that is not 0 is the program's."""
+        self._status = self._status or status
+        self._quit.set()
+
+    def fail(self, error: SelamError) -> None:
+        """End the conversation for an error."""
+        self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=True))
+        self._failure = error
+        self.quit(error.exit_code)
+
+    @property
+    def failure(self) -> SelamError | None:
+        """The error that ended the conversation, or that stands in its way."""
+        return self._failure
+
+    async def _leave(self) -> None:
+        for timer in (self._levels, self._restarting):
+            if timer is not None:
+                timer.cancel()
+        if self._failure is not None and not self._status:
+            self._status = self._failure.exit_code
+        self.conversation.close()
+        self.devices.close()
+        await self._close_link()
+        if self._agent is not None:
+            await self._agent.stop()
+        for task in self._tasks:
+            task.cancel()
+        self._emit(events.SessionEnded(self._session_id, self._ended_status or "unconfirmed"))
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+
+    def _start_link(self) -> None:
+        self._link = Link(self._address, self._greeting, self._callbacks(), attempts=self._attempts)
+        self.conversation.attach(self._link)
+        self._link_task = asyncio.create_task(self._run_link(self._link))
+
+    async def _run_link(self, link: Link) -> None:
+        try:
+            await link.run()
+        except SelamError as error:
+            self._on_final(error)
+        except Exception:  # the engine's top level: a bug becomes a state that the user sees
+            log.exception("the connection failed")
+            self.fail(SelamError("The program failed.", "Run it with SELAM_DEBUG=1 and report what the log says."))
+
+    async def _close_link(self) -> None:
+        link, task = self._link, self._link_task
+        self._link = self._link_task = None
+        if link is not None:
+            await link.leave()
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _address(self) -> str:
+        if self._target.kind == "embedded" and (self._agent is None or not self._agent.alive):
+            self._agent = await AgentProcess.start()
+            self._target = replace(
+                self._target, url=self._agent.url, credentials=Credentials(api_key=self._agent.api_key)
+            )
+        return self._target.handshake_url(self.conversation.state.voice)
+
+    def _greeting(self) -> StartSession:
+        state = self.conversation.state
+        return StartSession(
+            state.voice, state.language, self._instructions, state.vad_threshold, state.interrupt_threshold
+        )
+
+    def _callbacks(self) -> LinkCallbacks:
+        return LinkCallbacks(
+            on_message=self._on_message,
+            on_malformed=self._on_malformed,
+            on_connecting=lambda: self._emit(events.Connecting(self._target.shown)),
+            on_up=self._on_up,
+            on_lost=self._on_lost,
+            on_retry=lambda attempt, delay: self._emit(events.Reconnecting(attempt, round(delay, 2))),
+            on_sent=self.conversation.on_sent,
+        )
+
+    def _on_message(self, message: ServerMessage) -> None:
+        match message:
+            case protocol.Connected():
+                self._emit(events.Connected(message.sid, message.voice, message.message, self._ever_up))
+                self.conversation.update(
+                    connection=replace(self.conversation.state.connection, server=self._target.shown)
+                )
+            case protocol.SessionStarted():
+                self._session_id = message.session_id
+                self._emit(events.SessionStarted(message.session_id))
+            case protocol.SessionEnded():
+                self._ended_status = message.status
+                self._session_id = message.session_id or self._session_id
+        self.conversation.on_message(message)
+
+    def _on_up(self) -> None:
+        self._ever_up = True
+        self._outage_told = False
+        self._failure = None
+        self._ended_status = ""
+        self.conversation.on_up()
+
+    def _on_lost(self, error: SelamError) -> None:
+        self._failure = error
+        if not self._outage_told:
+            self._outage_told = True
+            self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
+        self.conversation.on_lost()
+
+    def _on_final(self, error: SelamError) -> None:
+        self._failure = error
+        self.conversation.on_lost()
+        if isinstance(error, AccessRefused) and self._attempts is None:
+            # The face stays: the user may read why, and switch to the embedded agent.
+            self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
+        else:
+            self.fail(error)
+
+    def _on_malformed(self, error: MalformedPayload) -> None:
+        if (error.event, error.problem) in self._malformed_told or len(self._malformed_told) > 20:
+            return
+        self._malformed_told.add((error.event, error.problem))
+        self._emit(
+            events.Notice(
+                "malformed_payload", "warning", f"The server sent something unreadable ({error}).", "It is ignored."
+            )
+        )
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def execute(self, command: Command) -> None:
+        """Carry a command out; one that carries an id is answered by an `ack`."""
+        try:
+            message = self._EXECUTE[command.verb](self, command) or ""
+        except SelamError as error:
+            self._answer(command, error)
+        else:
+            if command.id is not None:
+                self._emit(events.Ack(command.id, ok=True, message=message))
+
+    def refuse(self, error: UsageFault, command_id: int | str | None) -> None:
+        """Answer a line that is no command."""
+        self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
+        if command_id is not None:
+            self._emit(events.Ack(command_id, ok=False, message=error.reason))
+
+    def _answer(self, command: Command, error: SelamError) -> None:
+        self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
+        if command.id is not None:
+            self._emit(events.Ack(command.id, ok=False, message=error.reason))
+
+    def _press(self, command: Command) -> None:
+        if self._link is not None:
+            self._link.hurry()
+        self.devices.speak()
+        self.conversation.press(command.at or time.monotonic())
+
+    def _release(self, command: Command) -> None:
+        self.conversation.release(command.at or time.monotonic())
+        self.devices.hush()
+
+    def _discard(self, _: Command) -> None:
+        self.devices.hush()
+        self.conversation.discard()
+
+    def _listen(self, command: Command) -> None:
+        self.conversation.control(Action.START_LISTENING if command.switched_on else Action.STOP_LISTENING)
+
+    def _replay(self, _: Command) -> None:
+        if not self.conversation.replay():
+            raise UsageFault("There is no reply to play again now.", "Wait for an answer first.")
+
+    def _resend(self, _: Command) -> None:
+        if not self.conversation.resend():
+            raise UsageFault("There is no kept speech that could be sent now.", "Speak, or wait for the connection.")
+
+    def _retry(self, _: Command) -> None:
+        if self._link is not None and self._link_task is not None and not self._link_task.done():
+            self._link.hurry()
+            return
+        self._start_link()
+
+    def _voice(self, command: Command) -> None:
+        self.conversation.update(voice=command.argument)
+        self._warn_of_mismatch()
+        self._new_session_soon()
+
+    def _language(self, command: Command) -> None:
+        code = None if command.argument == "auto" else command.argument.lower()
+        if code is not None and code not in catalog.LANGUAGES:
+            raise UsageFault(f"There is no language {code[:40]!r}.", f"Say auto or {', '.join(catalog.LANGUAGES)}.")
+        self.conversation.update(language=code)
+        self._warn_of_mismatch()
+        self._new_session_soon()
+
+    def _set_instructions(self, command: Command) -> None:
+        if len(command.argument) > protocol.MAX_INSTRUCTIONS:
+            raise UsageFault(f"Instructions have at most {protocol.MAX_INSTRUCTIONS} characters.", "Shorten them.")
+        self._instructions = command.argument or None
+        self._new_session_soon()
+
+    def _vad_threshold(self, command: Command) -> None:
+        self.conversation.update(vad_threshold=command.number)
+        self._new_session_soon()
+
+    def _interrupt_threshold(self, command: Command) -> None:
+        self.conversation.update(interrupt_threshold=command.number)
+        self._new_session_soon()
+
+    def _list_devices(self, _: Command) -> None:
+        self._spawn(self._tell_devices())
+
+    def _calibrate(self, _: Command) -> None:
+        self._spawn(self._measure_room())
+
+    def _set_levels(self, command: Command) -> None:
+        if self._levels is not None:
+            self._levels.cancel()
+            self._levels = None
+        if command.switched_on:
+            self._tell_level()
+
+    def _switch(self, _: Command) -> None:
+        self._spawn(self._switch_to_local())
+
+    _EXECUTE: Final[dict[Verb, Callable[[VoiceEngine, Command], str | None]]] = {
+        Verb.PRESS: _press,
+        Verb.RELEASE: _release,
+        Verb.DISCARD: _discard,
+        Verb.INTERRUPT: lambda self, _: self.conversation.interrupt(),
+        Verb.LISTEN: _listen,
+        Verb.PAUSE: lambda self, _: self.conversation.control(Action.PAUSE),
+        Verb.RESUME: lambda self, _: self.conversation.control(Action.RESUME),
+        Verb.REPLAY: _replay,
+        Verb.RESEND: _resend,
+        Verb.RETRY: _retry,
+        Verb.VOICE: _voice,
+        Verb.LANGUAGE: _language,
+        Verb.INSTRUCTIONS: _set_instructions,
+        Verb.VAD_THRESHOLD: _vad_threshold,
+        Verb.INTERRUPT_THRESHOLD: _interrupt_threshold,
+        Verb.MICROPHONE: lambda self, command: self.devices.change_microphone(command.argument),
+        Verb.SPEAKER: lambda self, command: self.devices.change_speaker(command.argument),
+        Verb.VOLUME: lambda self, command: self.conversation.set_volume(command.number),
+        Verb.MUTE: lambda self, command: self.conversation.mute(on=command.switched_on),
+        Verb.DEVICES: _list_devices,
+        Verb.CALIBRATE: _calibrate,
+        Verb.LEVELS: _set_levels,
+        Verb.SWITCH: _switch,
+        Verb.QUIT: lambda self, _: self.quit(),
+    }
+
+    # --- what takes a while -------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]  # coroutines of this class
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell_devices(self) -> None:
+        # A fresh process: PortAudio freezes its list of devices when it starts.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "selam_cli", "devices", "--json",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        listed, _ = await process.communicate()
+        try:
+            found = json.loads(listed) if process.returncode == 0 else {"inputs": [], "outputs": []}
+        except ValueError:
+            found = {"inputs": [], "outputs": []}
+        self._emit(events.Devices(found["inputs"], found["outputs"]))
+
+    async def _measure_room(self) -> None:
+        capture = self.conversation.capture
+        if capture.talking:
+            self._emit(events.Notice("calibrated", "warning", "The room is not measured while you talk.", "Try again."))
+            return
+        room, before = RoomMeter(), capture.on_open
+        capture.on_open = room.feed
+        try:
+            await asyncio.sleep(RoomMeter.LISTEN_S)
+        finally:
+            capture.on_open = before
+        proposal = room.proposal
+        if proposal is None:
+            self._emit(events.Notice("calibrated", "warning", "The microphone delivered no sound.", "Choose another."))
+            return
+        self._emit(
+            events.Notice(
+                "calibrated",
+                "info",
+                f"This room's noise is {room.noise_dbfs:.0f} dBFS: a vad_threshold of {proposal} keeps it out.",
+                f"vad-threshold {proposal}",
+            )
+        )
+
+    async def _switch_to_local(self) -> None:
+        await self._close_link()
+        self._target = Target("embedded", "")
+        self._failure = None
+        self._status = 0
+        self.conversation.update(connection=Connection(server=self._target.shown, kind="embedded"))
+        self._start_link()
+
+    def _tell_level(self) -> None:
+        meter = self.conversation.capture.meter
+        self._emit(
+            events.Level(
+                round(meter.dbfs, 1), round(meter.peak_dbfs, 1), meter.clipped, round(self._player.level_dbfs, 1)
+            )
+        )
+        self._levels = asyncio.get_running_loop().call_later(LEVEL_EVERY_S, self._tell_level)
+
+    def _new_session_soon(self) -> None:
+        """A session is started with its settings, so new ones need a new session: after the turn, and once for all."""
+        self._restart_wanted = True
+        if self._restarting is not None:
+            self._restarting.cancel()
+        self._restarting = asyncio.get_running_loop().call_later(RESTART_AFTER_S, self._restart_if_idle)
+
+    def _restart_if_idle(self) -> None:
+        self._restarting = None
+        if not self._restart_wanted or self._link is None or self.conversation.state.stage is not Stage.IDLE:
+            return
+        self._restart_wanted = False
+        self._spawn(self._link.restart())
+
+    def _emitted(self, event: events.Event) -> None:
+        self._emit(event)
+        if isinstance(event, events.TurnEnded) and self._restart_wanted and self._restarting is None:
+            self._restarting = asyncio.get_running_loop().call_later(0, self._restart_if_idle)
+
+    def _warn_of_mismatch(self) -> None:
+        warning = catalog.mismatch(self.conversation.state.voice, self.conversation.state.language)
+        if warning:
+            self._emit(events.Notice("voice_mismatch", "warning", warning, "It goes on as it is."))

@@ -1,0 +1,106 @@
+"""`talk --json`: the engine as a process that reads commands on standard input and writes events on standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from selam_cli.engine import terminal_modes
+from selam_cli.engine.commands import UnknownCommand, Verb, parse_command
+from selam_cli.engine.engine import VoiceEngine
+from selam_cli.engine.events import Event
+from selam_cli.engine.jsonl import LineWriter, read_lines
+from selam_cli.engine.standard_streams import StandardStreams, log_file, log_to_standard_error
+from selam_cli.engine.target import Target
+from selam_cli.errors import SelamError
+from selam_cli.settings import Settings
+
+Result = TypeVar("Result")
+
+
+def run(settings: Settings, target: Target) -> int:
+    """Hold a conversation in lines; return the exit status."""
+    started_at = time.monotonic()
+    streams = StandardStreams(log_file())
+    log_to_standard_error()
+    left = run_loop(_converse(settings, target, streams, started_at))
+    status, failure = left
+    if failure is not None and status:
+        streams.say(f"{failure.reason} {failure.remedy}".strip())
+    # The streams stay redirected: a sound library's threads may still have something to say.
+    return status
+
+
+async def _converse(
+    settings: Settings, target: Target, streams: StandardStreams, started_at: float
+) -> tuple[int, SelamError | None]:
+    loop = asyncio.get_running_loop()
+    saved_modes = os.environ.get(terminal_modes.VARIABLE, "")
+    quit_asked = False
+
+    def on_closed() -> None:
+        loop.call_soon_threadsafe(leave, 1)
+
+    def leave(status: int) -> None:
+        engine.quit(status)
+
+    def on_line(line: str) -> None:
+        nonlocal quit_asked
+        if not line:
+            engine.quit()
+            return
+        try:
+            command = parse_command(line)
+        except UnknownCommand as error:
+            engine.refuse(error, error.command_id)
+            return
+        quit_asked = quit_asked or command.verb is Verb.QUIT
+        engine.execute(command)
+
+    writer = LineWriter(streams.output_fd, on_closed)
+    engine = VoiceEngine(settings, target, _stamped(writer, started_at))
+    end_on_signals(loop, engine.quit)
+    read_lines(0, loop, on_line)
+    status = await engine.run()
+    if saved_modes and not quit_asked:
+        # The screen died without a word: its terminal is in raw mode on the alternate screen.
+        terminal_modes.restore(saved_modes)
+    await asyncio.to_thread(writer.close)
+    return status, engine.failure
+
+
+def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run on uvloop where there is one: half the delay from a socket or a callback to our code."""
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    import uvloop  # noqa: PLC0415  # no wheel on Windows
+
+    return uvloop.run(work)
+
+
+def end_on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None]) -> None:
+    """End properly on hang-up, Ctrl+C and termination; at once on the second of them."""
+    asked = False
+
+    def on_signal(number: int) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(128 + number)
+        asked = True
+        leave(128 + number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        try:
+            loop.add_signal_handler(number, on_signal, int(number))
+        except NotImplementedError:  # Windows' loop
+            signal.signal(number, lambda received, _: loop.call_soon_threadsafe(on_signal, received))
+
+
+def _stamped(writer: LineWriter, started_at: float) -> Callable[[Event], None]:
+    return lambda event: writer.write(event, time.monotonic() - started_at)
