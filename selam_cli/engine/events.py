@@ -278,7 +278,9 @@ class SessionEnded(Event):
     status: str
 
 
-_KINDS: Final[dict[str, type[Event]]] = {kind.name: kind for kind in Event.__subclasses__()}
+_KINDS: Final[dict[str, type[Event]]] = {
+    kind.name: kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, Event) and kind.name
+}
 
 MERGEABLE: Final = frozenset({StateChanged, Level, Playout})
 """Under load the newest of these stands for all before it; nothing else is ever dropped."""

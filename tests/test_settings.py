@@ -1,0 +1,86 @@
+import pytest
+
+from selam_cli.errors import UsageFault
+from selam_cli.settings import Settings, load_settings
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        path = tmp_path / "config.toml"
+        path.write_text(text, encoding="utf-8")
+        return {"SELAM_CONFIG": str(path)}
+
+    return write
+
+
+def test_without_anything_the_defaults_hold(tmp_path):
+    assert load_settings({}, {"XDG_CONFIG_HOME": str(tmp_path)}) == Settings()
+
+
+def test_flag_beats_environment_beats_file_beats_default(config):
+    environment = config('voice = "betty"\nlanguage = "am"\nvad_threshold = 700\n')
+    assert load_settings({}, environment).voice == "betty"
+    environment["SELAM_VOICE"] = "ubax"
+    assert load_settings({}, environment).voice == "ubax"
+    settings = load_settings({"voice": "sami", "language": None}, environment)
+    assert (settings.voice, settings.language, settings.vad_threshold) == ("sami", "am", 700)
+
+
+def test_an_unknown_key_is_named_with_its_line(config):
+    with pytest.raises(UsageFault, match=r"line 3: volum is no setting"):
+        load_settings({}, config('voice = "betty"\n\nvolum = 3\n'))
+
+
+def test_a_value_out_of_range_is_named_with_its_line(config):
+    with pytest.raises(UsageFault, match=r"line 2: vad_threshold must be a whole number from 0 to 32767"):
+        load_settings({}, config('voice = "betty"\nvad_threshold = 99999\n'))
+
+
+@pytest.mark.parametrize("text", ["voice = ", "voice = 7\n", 'ptt = "sometimes"\n', "local = 3\n", "[voice]\nx = 1\n"])
+def test_a_file_that_makes_no_sense_is_wrong_usage(config, text):
+    with pytest.raises(UsageFault) as caught:
+        load_settings({}, config(text))
+    assert caught.value.exit_code == 2
+    assert caught.value.remedy
+
+
+def test_a_settings_file_that_is_named_must_exist(tmp_path):
+    with pytest.raises(UsageFault, match="does not exist"):
+        load_settings({}, {"SELAM_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_instructions_may_stand_in_a_file(tmp_path, config):
+    path = tmp_path / "instructions.txt"
+    path.write_text("Be brief.\nBe kind.\n", encoding="utf-8")
+    assert load_settings({"instructions": f"@{path}"}, config("")).instructions == "Be brief.\nBe kind."
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"instructions": "x" * 8_001}, "--instructions"),
+        ({"instructions": "@/nowhere/at/all"}, "--instructions"),
+        ({"vad_threshold": "loud"}, "--vad-threshold"),
+        ({"vad_threshold": "-1"}, "--vad-threshold"),
+        ({"interrupt_threshold": "51"}, "--interrupt-threshold"),
+        ({"language": "fr"}, "--language"),
+        ({"server": "example.org"}, "--server"),
+        ({"server": "ftp://example.org"}, "--server"),
+        ({"ptt": "never"}, "--ptt"),
+        ({"voice": " "}, "--voice"),
+        ({"local": True, "server": "ws://127.0.0.1:1"}, "--local and --server"),
+    ],
+)
+def test_a_flag_out_of_range_is_named(flags, named, config):
+    with pytest.raises(UsageFault, match=named):
+        load_settings(flags, config(""))
+
+
+def test_language_auto_means_none(config):
+    assert load_settings({"language": "auto"}, config('language = "am"')).language is None
+
+
+def test_a_flag_for_one_server_overrides_the_other_kind_from_the_file(config):
+    assert load_settings({"local": True}, config('server = "ws://127.0.0.1:9"')).server is None
+    assert load_settings({"server": "ws://127.0.0.1:9"}, config("local = true")).local is False
