@@ -33,6 +33,7 @@ class Utterance:
     sent_bytes: int = 0
     complete: bool = False
     resent: bool = False
+    """A part of it, or all, has gone to an earlier session."""
     closed: bool = False
     """The closing silence went out: the server was told everything."""
 
@@ -57,6 +58,7 @@ class Utterance:
 
     def start_over(self) -> None:
         """A new session knows nothing of it: all of it is unsent again."""
+        self.resent = self.resent or self.sent_bytes > 0
         self.sent_bytes = 0
         self.closed = False
 

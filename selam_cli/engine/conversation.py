@@ -10,16 +10,17 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
-from selam_cli.core import pcm, protocol
+from selam_cli.core import protocol
 from selam_cli.core.late_events import LateEvents
-from selam_cli.core.pcm import Chunker, Samples
-from selam_cli.core.protocol import Action, AudioChunk, ClientMessage, Control, ServerMessage
+from selam_cli.core.pcm import Samples
+from selam_cli.core.protocol import Action, AudioChunk, ClientMessage, ServerMessage
 from selam_cli.core.session import Link, SessionState, Stage, Trigger, apply
 from selam_cli.engine import events
 from selam_cli.engine.capture import Capture, Utterance
 from selam_cli.engine.controls import Controls
+from selam_cli.engine.delivery import Delivery, Wire
 from selam_cli.engine.latency import LatencyOfTurn
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.errors import SelamError, service_error
@@ -31,26 +32,8 @@ REPLY_STALL_S: Final = 10.0
 
 TICK_S: Final = 0.05
 AUDIO_EVENT_EVERY_S: Final = 0.1
-LAGGING_S: Final = 0.25
-"""Seconds of audio in the outbox past which chunks grow to their largest."""
-
-
-class Wire(Protocol):
-    """The way to the server, as a conversation needs it."""
-
-    @property
-    def up(self) -> bool:
-        """Whether a session is open."""
-
-    @property
-    def queued_s(self) -> float:
-        """Seconds of audio that wait to be sent."""
-
-    def send(self, message: ClientMessage) -> None:
-        """Put a message on its way."""
-
-    def withdraw_audio(self) -> None:
-        """Take back the audio that has not been sent."""
+QUEUE_TOLD_S: Final = 0.25
+"""How much the queue has to change before the state is told for it."""
 
 
 class Conversation:
@@ -63,9 +46,9 @@ class Conversation:
         self._emit = emit
         self._player = player
         self._state = state
-        self._wire: Wire | None = None
+        self._delivery = Delivery(settings, emit)
         self._late = LateEvents()
-        self._controls = Controls(emit, self._send)
+        self._controls = Controls(emit, self._delivery.send)
         self._latency = LatencyOfTurn(0)
         self._kept: Utterance | None = None
         self._lost_at: float | None = None
@@ -76,11 +59,10 @@ class Conversation:
         self._ticking: asyncio.TimerHandle | None = None
         self._last_chunk_at = 0.0
         self._audio_told_at = 0.0
-        self._open_chunker = Chunker()
         self.capture = Capture(
             pre_roll_ms=settings.pre_roll_ms,
             tail_ms=settings.release_tail_ms,
-            on_growth=self._on_growth,
+            on_growth=self._delivery.pump,
             on_complete=self._on_complete,
         )
         if settings.ptt == "open":
@@ -157,8 +139,8 @@ class Conversation:
         self._player.stop()
         self._player.let_go()
         self._ignoring = True
-        if self._up and self._wire is not None:
-            self._wire.withdraw_audio()
+        if self._up:
+            self._delivery.withdraw()
             self._controls.request(Action.STOP_LISTENING)
             self._controls.request(Action.START_LISTENING)
         self._apply(Trigger.DISCARD)
@@ -217,7 +199,7 @@ class Conversation:
         self._latency.speech_ended(time.monotonic())
         self.capture.current = kept
         self.update(kept_seconds=0.0)
-        self._pump(resent=True)
+        self._delivery.pump(kept)
         self._expect_answer()
         return True
 
@@ -225,14 +207,13 @@ class Conversation:
         """Send what an open microphone hears; not while the agent speaks, or it would interrupt itself."""
         state = self._state
         if self._up and state.listening and not state.paused and not state.muted and not self._player.sounding:
-            for chunk in self._open_chunker.feed(samples, self._chunk_ms()):
-                self._send(AudioChunk(chunk))
+            self._delivery.stream(samples)
 
     # --- what the connection does -------------------------------------------------------------------------------------
 
     def attach(self, wire: Wire) -> None:
         """Use this way to the server from now on."""
-        self._wire = wire
+        self._delivery.attach(wire)
 
     def on_up(self) -> None:
         """A session is open: send what was said before it was."""
@@ -245,9 +226,8 @@ class Conversation:
         if utterance.complete and lost_for_s > self._settings.resend_within_s:
             self._keep_utterance(utterance)
             return
-        again = utterance.sent_bytes > 0
         utterance.start_over()
-        self._pump(resent=again)
+        self._delivery.pump(utterance)
         if utterance.complete:
             self._expect_answer()
 
@@ -267,8 +247,8 @@ class Conversation:
         if isinstance(message, AudioChunk) and self._latency.first_chunk_sent():
             self._emit(self._latency.event())
         self._controls.on_sent(message)
-        queued = round(self._queued_s(), 2)
-        if abs(queued - self._state.queued_seconds) >= LAGGING_S or (queued == 0.0 < self._state.queued_seconds):
+        queued = round(self._delivery.queued_s(self.capture.current), 2)
+        if abs(queued - self._state.queued_seconds) >= QUEUE_TOLD_S or (queued == 0.0 < self._state.queued_seconds):
             self.update(queued_seconds=queued)
 
     def close(self) -> None:
@@ -455,9 +435,6 @@ class Conversation:
 
     # --- utterances ---------------------------------------------------------------------------------------------------
 
-    def _on_growth(self, _: Utterance) -> None:
-        self._pump()
-
     def _on_complete(self, utterance: Utterance) -> None:
         if self._state.stage is Stage.TALKING:
             self._apply(Trigger.RELEASE)
@@ -470,29 +447,12 @@ class Conversation:
             self._outcome = "discarded"
             self._end_turn()
             return
-        self._pump()
+        self._delivery.pump(utterance)
         if self._player.let_go():
             self._apply(Trigger.ANSWER)
             self._answering()
         elif self._up:
             self._expect_answer()
-
-    def _pump(self, *, resent: bool = False) -> None:
-        utterance = self.capture.current
-        if utterance is None or not self._up:
-            return
-        while chunk := utterance.next_chunk(2 * pcm.samples_in(self._chunk_ms())):
-            self._send(AudioChunk(chunk))
-        if utterance.complete and not utterance.closed:
-            utterance.closed = True
-            if self._settings.closing_silence:
-                silence = bytes(2 * pcm.samples_in(pcm.CHUNK_MS))
-                for _ in range(pcm.CLOSING_SILENCE_MS // pcm.CHUNK_MS):
-                    self._send(AudioChunk(silence))
-            outcome = "resent" if resent or utterance.resent else "sent"
-            self._emit(events.Utterance(utterance.turn, outcome, round(utterance.seconds, 3)))
-        elif resent:
-            utterance.resent = True
 
     def _keep_utterance(self, utterance: Utterance) -> None:
         self._kept = utterance
@@ -509,29 +469,17 @@ class Conversation:
             self._kept = None
             self.update(kept_seconds=0.0)
 
-    def _chunk_ms(self) -> int:
-        lagging = self._wire is not None and self._wire.queued_s > LAGGING_S
-        return pcm.CHUNK_MAX_MS if lagging else self._settings.chunk_ms
-
     # --- small things -------------------------------------------------------------------------------------------------
 
     @property
     def _up(self) -> bool:
-        return self._wire is not None and self._wire.up
+        return self._delivery.up
 
     def _let_listen(self) -> None:
         if self._state.paused:
             self._controls.request(Action.RESUME)
         if not self._state.listening:
             self._controls.request(Action.START_LISTENING)
-
-    def _send(self, message: ClientMessage | Control) -> None:
-        if self._wire is not None:
-            self._wire.send(message)
-
-    def _queued_s(self) -> float:
-        utterance = self.capture.current
-        return (self._wire.queued_s if self._wire else 0.0) + (utterance.unsent_seconds if utterance else 0.0)
 
     def _notice(self, code: str, severity: str, message: str, remedy: str = "") -> None:
         self._emit(events.Notice(code, severity, message, remedy))

@@ -279,7 +279,9 @@ class SessionEnded(Event):
 
 
 _KINDS: Final[dict[str, type[Event]]] = {
-    kind.name: kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, Event) and kind.name
+    kind.name: kind
+    for kind in list(vars().values())
+    if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 }
 
 MERGEABLE: Final = frozenset({StateChanged, Level, Playout})

@@ -172,11 +172,7 @@ class Link:
             event, payload = protocol.encode(self._greeting())
             await client.emit(event, payload, namespace=protocol.NAMESPACE)
             await self._wait_for(self._started, "The server did not start the session.")
-            self._outbox.clear()
-            self._audio_bytes = 0
-            self.up = True
             sender = asyncio.create_task(self._send_outbox(client))
-            self._tell.on_up()
             await self._gone
             self._raise_refusal()
         finally:
@@ -289,8 +285,15 @@ class Link:
         match message:
             case protocol.Connected():
                 _settle(self._connected)
-            case protocol.SessionStarted():
-                _settle(self._started)
+            case protocol.SessionStarted() if self._started is not None and not self._started.done():
+                # Here and not where it is waited for: whoever is told of the session may send into it at once.
+                self._outbox.clear()
+                self._audio_bytes = 0
+                self.up = True
+                self._started.set_result(None)
+                self._tell.on_message(message)
+                self._tell.on_up()
+                return
             case protocol.SessionEnded():
                 _settle(self._ended)
                 if self._ended is None or self._ended.cancelled():

@@ -114,12 +114,13 @@ class ReplyPlayer:
     def let_go(self) -> bool:
         """Play what was kept back; False where nothing was."""
         held, self._held = self._held, None
-        if not held or self._buffer is None or not self.active:
+        if not held or not self.active:
             return False
-        for samples in held:
-            self._buffer.write(samples)
-        if self._complete:
-            self._buffer.finish()
+        if self._buffer is not None:
+            for samples in held:
+                self._buffer.write(samples)
+            if self._complete:
+                self._buffer.finish()
         return True
 
     def replay(self) -> bool:

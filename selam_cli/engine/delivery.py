@@ -1,0 +1,95 @@
+"""From the utterance to the wire: which of its samples go out when, and in chunks of which length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from selam_cli.core import pcm
+from selam_cli.core.pcm import Chunker, Samples
+from selam_cli.core.protocol import AudioChunk, ClientMessage
+from selam_cli.engine import events
+from selam_cli.engine.capture import Utterance
+from selam_cli.settings import Settings
+
+LAGGING_S: Final = 0.25
+"""Seconds of audio in the outbox past which chunks grow to their largest."""
+
+
+class Wire(Protocol):
+    """The way to the server, as a conversation needs it."""
+
+    @property
+    def up(self) -> bool:
+        """Whether a session is open."""
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of audio that wait to be sent."""
+
+    def send(self, message: ClientMessage) -> None:
+        """Put a message on its way."""
+
+    def withdraw_audio(self) -> None:
+        """Take back the audio that has not been sent."""
+
+
+class Delivery:
+    """Feeds the wire from an utterance, whose own buffer is what waits: nothing is copied, nothing is sent twice."""
+
+    def __init__(self, settings: Settings, emit: Callable[[events.Event], None]) -> None:
+        self._settings = settings
+        self._emit = emit
+        self._wire: Wire | None = None
+        self._open_microphone = Chunker()
+
+    def attach(self, wire: Wire) -> None:
+        """Use this way to the server from now on."""
+        self._wire = wire
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a session to send to."""
+        return self._wire is not None and self._wire.up
+
+    def queued_s(self, utterance: Utterance | None) -> float:
+        """Seconds of speech that have not left this machine."""
+        waiting = self._wire.queued_s if self._wire is not None else 0.0
+        return waiting + (utterance.unsent_seconds if utterance is not None else 0.0)
+
+    def send(self, message: ClientMessage) -> None:
+        """Put a message on its way; without a session it is dropped."""
+        if self._wire is not None:
+            self._wire.send(message)
+
+    def withdraw(self) -> None:
+        """Take back the audio that is still here."""
+        if self._wire is not None:
+            self._wire.withdraw_audio()
+
+    def pump(self, utterance: Utterance | None) -> None:
+        """Send what is due of an utterance; after its last sample, the closing silence."""
+        if utterance is None or not self.up:
+            return
+        while chunk := utterance.next_chunk(2 * pcm.samples_in(self._chunk_ms())):
+            self.send(AudioChunk(chunk))
+        if utterance.complete and not utterance.closed:
+            self._close(utterance)
+
+    def stream(self, samples: Samples) -> None:
+        """Send what an open microphone hears."""
+        for chunk in self._open_microphone.feed(samples, self._chunk_ms()):
+            self.send(AudioChunk(chunk))
+
+    def _close(self, utterance: Utterance) -> None:
+        utterance.closed = True
+        if self._settings.closing_silence:
+            silence = bytes(2 * pcm.samples_in(pcm.CHUNK_MS))
+            for _ in range(pcm.CLOSING_SILENCE_MS // pcm.CHUNK_MS):
+                self.send(AudioChunk(silence))
+        outcome = "resent" if utterance.resent else "sent"
+        self._emit(events.Utterance(utterance.turn, outcome, round(utterance.seconds, 3)))
+
+    def _chunk_ms(self) -> int:
+        lagging = self._wire is not None and self._wire.queued_s > LAGGING_S
+        return pcm.CHUNK_MAX_MS if lagging else self._settings.chunk_ms
