@@ -1,0 +1,378 @@
+"""The screen: takes the engine's events, shows them, and hands the user's keys on.
+
+Nothing of the conversation is decided here. The engine's lines come in a thread, wait in the inbox, and are drawn at
+most thirty times a second; the talk key goes from the keyboard's thread to the engine without passing through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from textual import constants
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.driver import Driver
+from textual.events import Key
+from textual.message import Message
+from textual.screen import Screen
+
+from selam_cli.core.plain_text import plain, plain_line
+from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
+from selam_cli.core.redaction import redact
+from selam_cli.core.session import Phase
+from selam_cli.engine import events
+from selam_cli.tui import garbage, leaving
+from selam_cli.tui.bars import KeyBar, SmallBar, TalkBar, TopBar
+from selam_cli.tui.control_pane import ControlPane
+from selam_cli.tui.conversation import ResponsePane, TranscriptionPane
+from selam_cli.tui.engine import Engine
+from selam_cli.tui.inbox import Inbox
+from selam_cli.tui.model import (
+    CommandSent,
+    EngineExited,
+    Moment,
+    ScreenState,
+    TalkKeyChanged,
+    aged,
+    first_state,
+    reduced,
+)
+from selam_cli.tui.options import ScreenOptions
+from selam_cli.tui.talk_key import Edge, TalkKey
+from selam_cli.tui.theme import SELAM
+
+if TYPE_CHECKING:
+    from selam_cli.tui.settings_sheet import Choices
+
+__all__ = ["ScreenOptions", "SelamScreen", "run"]
+
+FRAME_S: Final = 1 / 30
+_LOOK_EVERY_S: Final = 0.25
+_VOLUME_STEP: Final = 5
+_REFUSALS: Final = frozenset({"muted", "ended"})
+"""Notices that say that the engine did not take a press."""
+
+_BUSY: Final = frozenset({Phase.LISTENING, Phase.SPEAKING})
+
+
+def moment() -> Moment:
+    """Return now, by the monotonic clock and the one on the wall."""
+    return Moment(time.monotonic(), time.strftime("%H:%M:%S"))
+
+
+class Arrived(Message):
+    """Something waits in the inbox."""
+
+
+class SelamScreen(App[int]):
+    """The Textual app; its result is the process's exit status."""
+
+    TITLE = "Selam Voice"
+    CSS_PATH = "selam.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    # Textual declares these two as an instance's, so they cannot be marked as the class's.
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (40, "-narrow"), (72, "-medium"), (120, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (15, "-low"), (22, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "leave(0)", "Quit"),
+        Binding("ctrl+q", "leave(0)", "Quit", priority=True),
+        Binding("ctrl+c", f"leave({leaving.INTERRUPTED})", "Quit", priority=True),
+        Binding("ctrl+z", "suspend_process", "Suspend", priority=True),
+        Binding("i", "tell('interrupt')", "Interrupt"),
+        Binding("l", "tell('listen', 'on')", "Start listening"),
+        Binding("k", "tell('listen', 'off')", "Stop listening"),
+        Binding("p", "tell('pause')", "Pause"),
+        Binding("o", "tell('resume')", "Resume"),
+        Binding("R", "tell('replay')", "Replay"),
+        Binding("r", "tell('resend')", "Resend"),
+        Binding("t", "tell('retry')", "Try again"),
+        Binding("L", "tell('switch', 'local')", "Embedded agent"),
+        Binding("m", "mute", "Mute"),
+        Binding("plus,equals_sign", "louder(1)", "Louder"),
+        Binding("minus", "louder(-1)", "Softer"),
+        Binding("s", "settings", "Settings"),
+        Binding("d", "devices", "Devices"),
+        Binding("y", "latency", "Latency"),
+        Binding("question_mark", "help", "Help"),
+    ]
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: ScreenOptions,
+        *,
+        now: Callable[[], Moment] = moment,
+        departures: leaving.Departures | None = None,
+    ) -> None:
+        self.talk_key = TalkKey(
+            PushToTalk(Mode(options.ptt), max_talk_s=options.max_talk_s),
+            options.talk_key,
+            self.command,
+            self._talk_changed,
+        )
+        super().__init__(driver_class=_driver_class(self.talk_key))
+        self.register_theme(SELAM)
+        self.theme = SELAM.name
+        self._engine = engine
+        self._now = now
+        self._departures = departures
+        self._inbox = Inbox(self._on_first)
+        self._next_frame_at = 0.0
+        self._collector = garbage.QuietCollector()
+        self._instructions = options.instructions or ""
+        self.state: ScreenState = first_state(options)
+        self.failure: Exception | None = None
+        self._transcription = TranscriptionPane()
+        self._response = ResponsePane()
+        self._bars = (
+            TopBar(self.state, id="top"),
+            TalkBar(self.state, clock=lambda: self._now().monotonic_s),
+            KeyBar(self.state, id="keys"),
+            SmallBar(self.state, id="small"),
+        )
+        self._control = ControlPane(self.state)
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """The panes between the bars."""
+        top, talk, keys, small = self._bars
+        yield top
+        with Container(id="body"):
+            with Container(id="talked"):
+                yield self._transcription
+                yield self._response
+            yield self._control
+        yield talk
+        yield keys
+        yield small
+
+    def on_mount(self) -> None:
+        """Begin to listen to the engine."""
+        self._response.focus()
+        if self._departures is not None:
+            self._departures.attend(asyncio.get_running_loop(), self.action_leave)
+        self._engine.listen(
+            lambda _, event: self._inbox.put(event), lambda status: self._inbox.put(EngineExited(status))
+        )
+        self._engine.send("levels", "on")
+        self.set_interval(_LOOK_EVERY_S, self._look)
+        if not self.talk_key.directly_fed:
+            self.set_interval(FRAME_S, lambda: self.talk_key.tick(time.monotonic()))
+
+    def action_leave(self, status: int) -> None:
+        """Close the microphone, have the engine end the session, and restore the terminal meanwhile."""
+        self.talk_key.close(time.monotonic())
+        self._engine.send("quit")
+        self.exit(status, status)
+
+    @property
+    def engine_words(self) -> str:
+        """What the engine said to standard error at its very start."""
+        return self._engine.last_words
+
+    def on_keyboard_gone(self) -> None:
+        """Nobody can press a key any more."""
+        self.action_leave(leaving.HUNG_UP)
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual's own hook. What is printed of it is `run`'s affair: a user gets sentences, not a traceback.
+        self.failure = error
+        super()._handle_exception(error)
+        if os.environ.get("SELAM_DEBUG") != "1":
+            self._exit_renderables.clear()
+
+    # --- from the engine ----------------------------------------------------------------------------------------------
+
+    def _on_first(self) -> None:
+        self.post_message(Arrived())
+
+    def on_arrived(self) -> None:
+        """Draw what came, or wait until the next frame is due."""
+        wait_s = self._next_frame_at - time.monotonic()
+        if wait_s > 0:
+            self.set_timer(wait_s, self._draw)
+        else:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._next_frame_at = time.monotonic() + FRAME_S
+        now, state = self._now(), self.state
+        with self.batch_update():
+            for item in self._inbox.take():
+                state = reduced(state, item, now)
+                if isinstance(item, events.Event):
+                    self._take_line(item)
+                elif isinstance(item, EngineExited):
+                    self._on_engine_exited(state)
+            self._show(state)
+
+    def _take_line(self, event: events.Event) -> None:
+        self._transcription.on_line(event)
+        self._response.on_line(event)
+        match event:
+            case events.TalkStarted():
+                self.talk_key.on_talk_started()
+            case events.TalkEnded():
+                self.talk_key.on_talk_ended(time.monotonic())
+            case events.Notice(code=code) if code in _REFUSALS:
+                self.talk_key.on_refused(time.monotonic())
+            case events.Devices():
+                self._fill_devices(event)
+
+    def _on_engine_exited(self, state: ScreenState) -> None:
+        if not self.is_running:
+            return
+        if state.fatal is not None and not self._response.texts:
+            self.action_leave(0)  # nothing was said that one would want to read; `run` says why
+            return
+        words = plain_line(self._engine.last_words)
+        ended = f"The engine has ended (status {state.exit_status}). {words}".strip()
+        self._transcription.tell("error", ended, "The text stays readable; q leaves.")
+
+    def _show(self, state: ScreenState) -> None:
+        self.state = state
+        self.talk_key.follow(state.phase, listening=state.session.listening)
+        for bar in self._bars:
+            bar.show(state)
+        self._control.show(state)
+
+    def _look(self) -> None:
+        now = self._now()
+        self._show(aged(self.state, now))
+        if self.state.phase not in _BUSY and not self.talk_key.talking:
+            self._collector.on_quiet(now.monotonic_s)
+
+    # --- from the user ------------------------------------------------------------------------------------------------
+
+    def command(self, verb: str, argument: str = "") -> None:
+        """Send the engine a command, from any thread, and let the screen know."""
+        self._engine.send(verb, argument)
+        self._inbox.put(CommandSent(verb, argument))
+
+    def _talk_changed(self, key: TalkKey, step: Step | None) -> None:
+        nearly_over = step is not None and step.action is Action.WARN
+        self._inbox.put(TalkKeyChanged(key.talking, key.latched, key.release_told, nearly_over))
+
+    def on_key(self, event: Key) -> None:
+        """Take the talk key and Escape where the driver does not hear them itself."""
+        if not self.talk_key.directly_fed:
+            self.talk_key.on_edge(event.key, Edge.PRESS, time.monotonic())
+
+    def on_app_blur(self) -> None:
+        """The terminal lost the focus."""
+        self.talk_key.on_focus(focused=False, at=time.monotonic())
+
+    def action_tell(self, verb: str, argument: str = "") -> None:
+        """Send a command that a key stands for."""
+        self.command(verb, argument)
+
+    def action_mute(self) -> None:
+        """Switch the microphone's muting."""
+        self.command("mute", "off" if self.state.session.muted else "on")
+
+    def action_louder(self, steps: int) -> None:
+        """Change the volume."""
+        self.command("volume", str(max(0, min(100, self.state.volume + steps * _VOLUME_STEP))))
+
+    def action_latency(self) -> None:
+        """Show or hide the latencies."""
+        self._show(replace(self.state, latency_shown=not self.state.latency_shown))
+
+    # --- sheets: while one is open, the talk key only types -----------------------------------------------------------
+
+    def _open(self, sheet: Screen[Any], then: Callable[[Any], None] = lambda _: None) -> None:
+        self.talk_key.allow(allowed=False, now=time.monotonic())
+
+        def closed(outcome: Any) -> None:
+            self.talk_key.allow(allowed=True, now=time.monotonic())
+            then(outcome)
+
+        self.push_screen(sheet, closed)
+
+    def action_help(self) -> None:
+        """Open the help."""
+        from selam_cli.tui.help_sheet import HelpSheet  # noqa: PLC0415  # the first paint does without
+
+        self._open(HelpSheet(self.state.talk))
+
+    def action_settings(self) -> None:
+        """Open the settings; what was changed is sent when they close."""
+        from selam_cli.tui.settings_sheet import Choices, SettingsSheet  # noqa: PLC0415  # the first paint does without
+
+        session = self.state.session
+        before = Choices(
+            session.voice, session.language or "auto", self._instructions,
+            str(session.vad_threshold), str(session.interrupt_threshold),
+        )  # fmt: skip
+        self._open(SettingsSheet(before, lambda: self.command("calibrate")), lambda after: self._apply(before, after))
+
+    def _apply(self, before: Choices, after: Choices | None) -> None:
+        from selam_cli.tui.settings_sheet import changes  # noqa: PLC0415  # loaded with the sheet
+
+        for change in changes(before, after) if after is not None else ():
+            self.command(change.verb, change.argument)
+            if change.verb == "instructions":
+                self._instructions = change.argument
+
+    def action_devices(self) -> None:
+        """Open the devices, and have the engine look for them."""
+        from selam_cli.tui.devices_sheet import DevicesSheet  # noqa: PLC0415  # the first paint does without
+
+        session = self.state.session
+        self._open(DevicesSheet(session.microphone.name, session.speaker, self.command))
+        self.command("devices")
+
+    def _fill_devices(self, devices: events.Devices) -> None:
+        from selam_cli.tui.devices_sheet import DevicesSheet  # noqa: PLC0415  # the first paint does without
+
+        if isinstance(self.screen, DevicesSheet):
+            self.screen.fill(devices)
+
+
+def _driver_class(talk_key: TalkKey) -> type[Driver] | None:
+    """Return the driver that hears releases; None, Textual's own choice, where it cannot be had or is not wanted."""
+    if sys.platform == "win32" or constants.DRIVER:
+        return None
+    from selam_cli.tui.keyboard import keyboard_driver  # noqa: PLC0415  # POSIX only
+
+    return keyboard_driver(talk_key)
+
+
+def run(engine: Engine, options: ScreenOptions) -> int:
+    """Show the screen until it is left; return the process's exit status (cli.md)."""
+    garbage.begin()
+    departures = leaving.Departures(lambda: engine.send("quit"))
+    app = SelamScreen(engine, options, departures=departures)
+    with departures.installed():
+        status = app.run()
+        engine_status = engine.close()
+    return _last_words(app, status, engine_status)
+
+
+def _last_words(app: SelamScreen, status: int | None, engine_status: int) -> int:
+    """Say on standard error what the screen could not, now that the terminal is restored; return the exit status."""
+    if app.failure is not None or status is None:
+        reason = redact(f"The screen failed: {type(app.failure).__name__}: {app.failure}.")
+        _say(reason, "Run it with SELAM_DEBUG=1 and report what it prints.")
+        return 1
+    if status:
+        return status
+    if app.state.fatal is not None:
+        _say(app.state.fatal.message, app.state.fatal.remedy)
+        return engine_status if engine_status > 0 else 1
+    if app.state.exit_status:
+        _say(*(words for words in (app.engine_words,) if words))
+        return app.state.exit_status if app.state.exit_status > 0 else 1
+    return 0
+
+
+def _say(*sentences: str) -> None:
+    sys.stderr.write("".join(f"{plain(sentence)}\n" for sentence in sentences if sentence))

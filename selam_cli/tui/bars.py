@@ -1,0 +1,185 @@
+"""The lines above and below the panes: who talks with whom, what is going on, which keys there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+from textual.widget import Widget
+
+from selam_cli.core.plain_text import plain_line
+from selam_cli.core.push_to_talk import Mode
+from selam_cli.core.session import Phase
+from selam_cli.tui import words
+from selam_cli.tui.model import SILENT, ScreenState
+
+_METER_CELLS: Final = 36
+_NARROW_CELLS: Final = 60
+
+
+class Bar(Widget):
+    """A bar that draws from the screen's state, and only when a part of it that it shows has changed."""
+
+    def __init__(self, state: ScreenState, *, id: str) -> None:  # noqa: A002  # Textual's name
+        super().__init__(id=id)
+        self.state = state
+        self._drawn: object = None
+
+    def show(self, state: ScreenState) -> None:
+        """Take the new state."""
+        self.state = state
+        part = self.part(state)
+        if part != self._drawn:
+            self._drawn = part
+            self.refresh()
+
+    def part(self, state: ScreenState) -> object:
+        """Return what of the state is drawn."""
+        raise NotImplementedError
+
+
+class TopBar(Bar):
+    """The product, the voice and the language; the server on the right."""
+
+    def part(self, state: ScreenState) -> object:
+        """Everything in it comes from the session."""
+        session = state.session
+        rtt_ms = None if session.connection.rtt_ms is None else round(session.connection.rtt_ms)
+        return session.voice, session.language, session.connection.kind, session.connection.server, rtt_ms
+
+    def render(self) -> Content:
+        """Draw the line; where it is too short, the server gives way."""
+        session = self.state.session
+        voice = plain_line(session.voice)
+        left = f" Selam Voice  {voice} · {words.language_name(session.language)}"
+        room = self.size.width - cell_len(left) - 3
+        server = words.connection_name(session.connection)
+        right = server if cell_len(server) <= room else f"{set_cell_size(server, max(0, room - 1))}…"
+        gap = max(1, self.size.width - cell_len(left) - cell_len(right) - 1)
+        return Content.assemble(
+            (" Selam Voice", "bold $accent"), left.removeprefix(" Selam Voice"), " " * gap, (right, "$quiet")
+        )
+
+
+class TalkBar(Bar):
+    """What is going on, in a word and more; how loud it is; the devices."""
+
+    def __init__(self, state: ScreenState, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(state, id="talk")
+        self._clock = clock
+
+    def part(self, state: ScreenState) -> object:
+        """The level by the cell and the time by the second: finer changes draw nothing."""
+        session = state.session
+        return (
+            state.phase, state.talk, self._level(state), self._elapsed_s(state), state.reconnecting, state.exit_status,
+            session.muted, session.listening, session.microphone, session.speaker, state.volume, session.kept_seconds,
+        )  # fmt: skip
+
+    def show(self, state: ScreenState) -> None:
+        """Take the new state; an open microphone marks the whole bar."""
+        self.set_class(state.phase is Phase.LISTENING, "-talking")
+        self.set_class(state.latched, "-latched")
+        super().show(state)
+
+    def render(self) -> Content:
+        """Draw two lines, and a third where there is room."""
+        lines = [self._phase_line(), self._meter_line()]
+        if self.size.height > 2:
+            lines.append(self._device_line())
+        return Content("\n").join(lines)
+
+    def _phase_line(self) -> Content:
+        state = self.state
+        word = "microphone stays open" if state.latched else str(state.phase)
+        elapsed_s = self._elapsed_s(state)
+        elapsed = "" if elapsed_s is None else f"{elapsed_s // 60}:{elapsed_s % 60:02} "
+        head = f" {words.SYMBOLS[state.phase]} {word.upper()}"
+        room = self.size.width - cell_len(head) - cell_len(elapsed) - 3
+        hint = words.hint(state)
+        shown = hint if cell_len(hint) <= room else f"{set_cell_size(hint, max(0, room - 1))}…"
+        gap = " " * max(1, self.size.width - cell_len(head) - 2 - cell_len(shown) - cell_len(elapsed) - 1)
+        return Content.assemble((head, "bold"), "  ", (shown, ""), gap, (elapsed, "bold"))
+
+    def _meter_line(self) -> Content:
+        state = self.state
+        name, dbfs = self._heard(state)
+        width = max(8, min(_METER_CELLS, self.size.width - 24))
+        filled = words.gauge(dbfs, width)
+        figure = "" if dbfs <= -60 else f"{dbfs:.0f} dB".replace("-", "−")
+        if state.phase is Phase.LISTENING and state.level.clipped:
+            figure = "too loud"
+        return Content.assemble(f" {name:<11}", ("━" * filled, "bold"), ("─" * (width - filled), "$edge"), f" {figure}")
+
+    def _device_line(self) -> Content:
+        session = self.state.session
+        microphone = plain_line(session.microphone.name) or "no microphone"
+        parts = [f"{microphone}{' (muted)' if session.muted else ''}", plain_line(session.speaker) or "no speaker"]
+        parts.append(f"volume {self.state.volume} %")
+        if session.kept_seconds:
+            parts.append(f"{session.kept_seconds:.1f} s kept: r sends it")
+        line = f" {' · '.join(parts)}"
+        return Content.assemble((set_cell_size(line, min(cell_len(line), self.size.width - 1)), "$quiet"))
+
+    def _elapsed_s(self, state: ScreenState) -> int | None:
+        return None if state.listening_since is None else int(max(0.0, self._clock() - state.listening_since))
+
+    @staticmethod
+    def _heard(state: ScreenState) -> tuple[str, float]:
+        if state.phase is Phase.SPEAKING:
+            return "speaker", state.level.output_dbfs
+        # What the microphone hears while nobody talks goes nowhere, so it is not shown as if it did.
+        open_now = state.phase is Phase.LISTENING or (state.talk.mode is Mode.OPEN and state.session.listening)
+        return "microphone", state.level.input_dbfs if open_now else SILENT.input_dbfs
+
+    def _level(self, state: ScreenState) -> object:
+        name, dbfs = self._heard(state)
+        return name, words.gauge(dbfs, 60), state.level.clipped
+
+
+class KeyBar(Bar):
+    """The keys: how to talk first, help and leaving always, the others as far as there is room."""
+
+    KEYS: ClassVar = (
+        ("i", "interrupt"), ("s", "settings"), ("d", "devices"), ("m", "mute"), ("+/-", "volume"),
+        ("R", "replay"), ("r", "resend"), ("y", "latency"),
+    )  # fmt: skip
+    ALWAYS: ClassVar = (("?", "help"), ("q", "quit"))
+
+    def part(self, state: ScreenState) -> object:
+        """Only the way of talking changes."""
+        return state.talk.mode, state.talk.key, state.talk.release_told
+
+    def render(self) -> Content:
+        """Draw as many keys as fit."""
+        way = words.talk_way(self.state.talk, brief=self.size.width < _NARROW_CELLS)
+        room = self.size.width - cell_len(way) - 2 - sum(_key_cells(*key) for key in self.ALWAYS)
+        shown = []
+        for key in self.KEYS:
+            room -= _key_cells(*key)
+            if room < 0:
+                break
+            shown.append(key)
+        pieces = [part for key, name in (*shown, *self.ALWAYS) for part in ("  ", (key, "bold $accent"), f" {name}")]
+        return Content.assemble(" ", (way, "bold"), *pieces)
+
+
+def _key_cells(key: str, name: str) -> int:
+    return cell_len(key) + cell_len(name) + 3
+
+
+class SmallBar(Bar):
+    """All that is shown in a window too small for anything else; the talk key works all the same."""
+
+    def part(self, state: ScreenState) -> object:
+        """Only the phase."""
+        return state.phase, state.latched
+
+    def render(self) -> Content:
+        """Draw the sentence and the phase."""
+        phase = self.state.phase
+        word = "microphone stays open" if self.state.latched else str(phase)
+        return Content.assemble(words.TOO_SMALL, "\n", (f"{words.SYMBOLS[phase]} {word}", "bold"))

@@ -1,0 +1,25 @@
+"""What the screen needs of an engine: its events, a way to command it, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from selam_cli.engine.events import Event
+
+
+class Engine(Protocol):
+    """The engine as the screen sees it; `EngineClient` is one, and so is a saved conversation (`ReplayEngine`)."""
+
+    @property
+    def last_words(self) -> str:
+        """What it said to standard error before it spoke in events: a failure at its very start."""
+
+    def listen(self, on_event: Callable[[float, Event], None], on_exit: Callable[[int], None]) -> None:
+        """Deliver every event with its time, from the first on, and the exit status at the end; both in a thread."""
+
+    def send(self, verb: str, argument: str = "") -> None:
+        """Send a command, from any thread. Never blocks, never raises: an engine's end is told by `on_exit`."""
+
+    def close(self) -> int:
+        """Ask it to leave, wait for it, and return its exit status."""

@@ -1,0 +1,179 @@
+"""Between the keyboard and the engine: the talk key and Escape, handled where they are read.
+
+Called by the thread that reads the keyboard, so that a busy screen never delays the microphone, and by the screen's
+own thread for what it knows: that a dialogue is open, that the engine refused. So every method takes one lock, and what
+follows is sent while it is held, in the order in which it happened.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from selam_cli.core.push_to_talk import Action, PushToTalk, Step
+from selam_cli.core.session import Phase
+
+_INTERRUPTIBLE: Final = frozenset({Phase.THINKING, Phase.SPEAKING})
+
+
+class Edge(Enum):
+    """What a key did."""
+
+    PRESS = "press"
+    REPEAT = "repeat"
+    RELEASE = "release"
+
+
+class TalkKey:
+    """The talk key's machine with its lock, its gate and its way to the engine.
+
+    `send` gets the engine's commands; `on_change` is told when something changed that a screen may show.
+    """
+
+    def __init__(
+        self,
+        machine: PushToTalk,
+        key: str,
+        send: Callable[[str, str], None],
+        on_change: Callable[[TalkKey, Step | None], None],
+    ) -> None:
+        self._machine = machine
+        self._key = key
+        self._send = send
+        self._on_change = on_change
+        self._lock = threading.RLock()
+        self._allowed = True
+        self._confirmed = False
+        self._phase = Phase.CONNECTING
+        self._listening = True
+        self.directly_fed = False
+        """Whether the thread that reads the keyboard feeds it; else the screen does."""
+
+    @property
+    def talking(self) -> bool:
+        """Whether the microphone is open, as far as the key goes."""
+        return self._machine.talking
+
+    @property
+    def latched(self) -> bool:
+        """Whether it stays open without the key."""
+        return self._machine.latched
+
+    @property
+    def release_told(self) -> bool:
+        """Whether the terminal tells releases."""
+        return self._machine.release_told
+
+    # --- from the keyboard's thread -----------------------------------------------------------------------------------
+
+    def on_edge(self, key: str, edge: Edge, at: float) -> None:
+        """Take a key at its monotonic time; keys that are not ours only matter as 'another key'."""
+        with self._lock:
+            if key == self._key:
+                self._on_talk_key(edge, at)
+            elif edge is Edge.PRESS:
+                self._machine.other()
+                if key == "escape" and self._allowed:
+                    self._on_escape(at)
+
+    def on_focus(self, *, focused: bool, at: float) -> None:
+        """The terminal got or lost the focus: a key held while it is lost is never told to be released."""
+        with self._lock:
+            if not focused:
+                self._carry_out(self._machine.blur(at))
+
+    def on_release_told(self, *, told: bool) -> None:
+        """The terminal answered whether it tells releases."""
+        with self._lock:
+            self._machine.release_told = told
+            self._on_change(self, None)
+
+    def deadline(self) -> float | None:
+        """The monotonic time at which `tick` is due; None for never."""
+        with self._lock:
+            return self._machine.deadline()
+
+    def tick(self, now: float) -> None:
+        """Take note of the time; all pending input must have been fed before."""
+        with self._lock:
+            self._carry_out(self._machine.tick(now))
+
+    # --- from the screen's thread -------------------------------------------------------------------------------------
+
+    def allow(self, *, allowed: bool, now: float) -> None:
+        """Open or shut the gate: shut while a dialogue or a text field has the keyboard; the microphone closes."""
+        with self._lock:
+            self._allowed = allowed
+            if not allowed:
+                self._carry_out(self._machine.stop(now))
+
+    def close(self, now: float) -> None:
+        """The screen leaves: close the microphone."""
+        self.allow(allowed=False, now=now)
+
+    def follow(self, phase: Phase, *, listening: bool) -> None:
+        """Take note of what the engine says of itself: what Escape and an open microphone's key do depends on it."""
+        with self._lock:
+            self._phase, self._listening = phase, listening
+
+    def on_talk_started(self) -> None:
+        """The engine began the utterance that our press asked for."""
+        with self._lock:
+            self._confirmed = self._machine.talking
+
+    def on_talk_ended(self, now: float) -> None:
+        """The engine ended an utterance; if it was not us who ended it, the key is spent."""
+        with self._lock:
+            if self._confirmed and self._machine.talking:
+                self._machine.discard(now)
+                self._on_change(self, None)
+            self._confirmed = False
+
+    def on_refused(self, now: float) -> None:
+        """The engine did not take our press (the microphone is muted): nothing is being said."""
+        with self._lock:
+            self._machine.discard(now)
+            self._on_change(self, None)
+
+    # --- what follows -------------------------------------------------------------------------------------------------
+
+    def _on_talk_key(self, edge: Edge, at: float) -> None:
+        if edge is Edge.RELEASE:
+            told = self._machine.release_told
+            self._carry_out(self._machine.release(at))
+            if not told:
+                self._on_change(self, None)
+        elif self._allowed:
+            feed = self._machine.repeat if edge is Edge.REPEAT else self._machine.press
+            self._carry_out(feed(at))
+
+    def _on_escape(self, at: float) -> None:
+        if self._machine.talking:
+            self._machine.discard(at)
+            self._send("discard", "")
+            self._on_change(self, None)
+        elif self._phase in _INTERRUPTIBLE:
+            self._send("interrupt", "")
+
+    def _carry_out(self, steps: list[Step]) -> None:
+        for step in steps:
+            command = self._command(step)
+            if command is not None:
+                self._send(*command)
+            self._on_change(self, step)
+
+    def _command(self, step: Step) -> tuple[str, str] | None:
+        match step.action:
+            case Action.START:
+                self._confirmed = False
+                return "press", f"{step.at:.6f}"
+            case Action.RESUME:
+                return "press", "resume"
+            case Action.STOP:
+                return "release", f"{step.at:.6f}"
+            case Action.TOGGLE:
+                return "listen", "off" if self._listening else "on"
+            case Action.LATCH | Action.WARN:
+                return None
