@@ -1,0 +1,164 @@
+"""Files in place of devices, so that everything runs where there is no sound at all (package `soundfile`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soundfile
+
+from selam_cli.core.protocol import WIRE_RATE_HZ
+from selam_cli.errors import DeviceError, UsageFault
+from selam_cli.sound.resample import Resampler
+from selam_cli.sound.streams import Pull, Samples
+
+BLOCK_MS: Final = 20
+SPEAKER_FILE_RATE_HZ: Final = 24_000
+HEADER_EVERY_S: Final = 1.0
+
+
+def is_file(spec: str | None) -> bool:
+    """Say whether a device's name means a file."""
+    return spec is not None and (spec.lower().endswith(".wav") or Path(spec).is_file())
+
+
+def read_speech(path: str) -> Samples:
+    """Return a sound file as mono int16 at 16 kHz: any rate, any channels, 8 to 32 bits or float.
+
+    Raises UsageFault for a file that is missing, no readable audio, or holds none.
+    """
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError):
+        missing = not Path(path).is_file()
+        problem = f"There is no file {path}." if missing else f"The file {path} is no audio that can be read."
+        raise UsageFault(problem, "Give a WAV file, such as a recording of your voice.") from None
+    if not len(samples):
+        raise UsageFault(f"The file {path} holds no sound.", "Give a recording that is not empty.")
+    mono: Samples = np.clip(np.rint(samples.mean(axis=1) * 32_768.0), -32_768, 32_767).astype(np.int16)
+    if rate_hz == WIRE_RATE_HZ:
+        return mono
+    resampler = Resampler(rate_hz, WIRE_RATE_HZ)
+    return np.concatenate((resampler.process(mono), resampler.flush()))
+
+
+def write_wav(path: str, samples: Samples, rate_hz: int) -> None:
+    """Write mono 16-bit WAV. Raises UsageFault where the file cannot be written."""
+    try:
+        soundfile.write(path, samples, rate_hz, subtype="PCM_16", format="WAV")
+    except (soundfile.LibsndfileError, OSError):
+        remedy = "Name a file in a folder that you may write to."
+        raise UsageFault(f"The file {path} cannot be written.", remedy) from None
+
+
+class Metronome:
+    """Calls a function every block, against a clock that does not drift."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_block: Callable[[float], None]) -> None:
+        self._loop = loop
+        self._on_block = on_block
+        self._next_at = loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat()
+
+    def stop(self) -> None:
+        """Call no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _beat(self) -> None:
+        self._next_at += BLOCK_MS / 1_000
+        self._timer = self._loop.call_at(self._next_at, self._due)
+
+    def _due(self) -> None:
+        self._beat()
+        self._on_block(time.monotonic())
+
+
+class FileMicrophone:
+    """A file that speaks from its beginning each time it is told to; before and after it there is silence."""
+
+    rate_hz = WIRE_RATE_HZ
+
+    def __init__(self, path: str, on_block: Callable[[Samples, float], None], loop: asyncio.AbstractEventLoop) -> None:
+        self.name = Path(path).name
+        self._speech = read_speech(path)
+        self._at: int | None = None
+        self._block = np.zeros(WIRE_RATE_HZ * BLOCK_MS // 1_000, np.int16)
+        self._on_block = on_block
+        self._metronome = Metronome(loop, self._deliver)
+
+    def speak(self) -> None:
+        """Begin with the first sample."""
+        self._at = 0
+
+    def hush(self) -> None:
+        """Fall silent once the key's tail is over: a released key cuts the file as it would cut a voice."""
+
+    def close(self) -> None:
+        """Deliver no more."""
+        self._metronome.stop()
+
+    def _deliver(self, now: float) -> None:
+        size = len(self._block)
+        if self._at is None or self._at >= len(self._speech):
+            self._at = None
+            self._on_block(self._block, now)
+            return
+        spoken = self._speech[self._at : self._at + size]
+        self._at += size
+        self._on_block(np.concatenate((spoken, self._block[len(spoken) :])), now)
+
+
+class NullSpeaker:
+    """A speaker that nobody hears: it takes sound in real time and drops it."""
+
+    name = "none"
+    rate_hz = SPEAKER_FILE_RATE_HZ
+    delay_s = 0.0
+
+    def __init__(self, make_pull: Callable[[int], Pull], loop: asyncio.AbstractEventLoop) -> None:
+        self._pull = make_pull(self.rate_hz)
+        self._metronome = Metronome(loop, self._take)
+
+    def close(self) -> None:
+        """Take no more."""
+        self._metronome.stop()
+
+    def _take(self, _: float) -> None:
+        self._pull(self.rate_hz * BLOCK_MS // 1_000)
+
+
+class FileSpeaker(NullSpeaker):
+    """A file that keeps what would have sounded, without the silence between replies."""
+
+    def __init__(self, path: str, make_pull: Callable[[int], Pull], loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._file = soundfile.SoundFile(path, "w", self.rate_hz, 1, "PCM_16", format="WAV")
+        except (soundfile.LibsndfileError, OSError):
+            raise DeviceError(f"The file {path} cannot be written.", "Name another with --output.") from None
+        self._unflushed_s = 0.0
+        super().__init__(make_pull, loop)
+        self.name = Path(path).name
+
+    def close(self) -> None:
+        """Take no more, and complete the file."""
+        super().close()
+        with contextlib.suppress(soundfile.LibsndfileError):  # a full disk was noticed by whoever wrote before
+            self._file.close()
+
+    def _take(self, _: float) -> None:
+        block = self._pull(self.rate_hz * BLOCK_MS // 1_000)
+        if not block.any():
+            return
+        self._file.write(block)
+        self._unflushed_s += BLOCK_MS / 1_000
+        if self._unflushed_s >= HEADER_EVERY_S:
+            self._unflushed_s = 0.0
+            self._file.flush()  # writes the header too, so that a killed program leaves a readable file

@@ -1,0 +1,73 @@
+"""A microphone, whichever library or file is behind it: mono int16 at 16 kHz, in blocks, on the loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from selam_cli.core.protocol import WIRE_RATE_HZ
+from selam_cli.sound.devices import find_device
+from selam_cli.sound.files import FileMicrophone, is_file
+from selam_cli.sound.resample import Resampler
+from selam_cli.sound.streams import InputStream, Samples
+
+OnBlock = Callable[[Samples, float], None]
+"""Takes a block and the monotonic time, in seconds, of its last sample."""
+
+
+class Microphone(Protocol):
+    """An open microphone; `rate_hz` is the device's own."""
+
+    name: str
+    rate_hz: int
+
+    def speak(self) -> None:
+        """A file begins to speak; a device does nothing."""
+
+    def hush(self) -> None:
+        """A file falls silent; a device does nothing."""
+
+    def close(self) -> None:
+        """Close it; harmless when it is closed."""
+
+
+def open_microphone(
+    spec: str | None, on_block: OnBlock, on_lost: Callable[[str], None], *, loop: asyncio.AbstractEventLoop
+) -> Microphone:
+    """Open the microphone that `spec` means: None, a number, a part of a name, or a file.
+
+    `on_lost` is called with a reason when it ends by itself. Raises DeviceError, or UsageFault for a file.
+    """
+    if spec is not None and is_file(spec):
+        return FileMicrophone(spec, on_block, loop)
+    return _DeviceMicrophone(spec, on_block, on_lost, loop)
+
+
+class _DeviceMicrophone:
+    def __init__(
+        self, spec: str | None, on_block: OnBlock, on_lost: Callable[[str], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        backend, device = find_device(spec, "input")
+        self.name = device.name
+        self._on_block = on_block
+        self._resampler: Resampler | None = None
+        self._stream: InputStream = backend.open_input(device, self._on_samples, on_lost, loop)
+        self.rate_hz = self._stream.rate_hz
+
+    def speak(self) -> None:
+        """A device speaks when somebody speaks into it."""
+
+    def hush(self) -> None:
+        """A device is silent when nobody speaks into it."""
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _on_samples(self, samples: Samples, ended_at: float) -> None:
+        if self._stream.rate_hz != WIRE_RATE_HZ:
+            if self._resampler is None:
+                self._resampler = Resampler(self._stream.rate_hz, WIRE_RATE_HZ)
+            samples = self._resampler.process(samples)
+        self._on_block(samples, min(ended_at, time.monotonic()))

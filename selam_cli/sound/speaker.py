@@ -1,0 +1,65 @@
+"""A speaker, whichever library or file is behind it: it pulls mono int16 at its own rate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from selam_cli.sound.devices import find_device
+from selam_cli.sound.files import FileSpeaker, NullSpeaker, is_file
+from selam_cli.sound.streams import OutputStream, Pull
+
+
+class Speaker(Protocol):
+    """An open speaker; `delay_s` is the time from the pull to the ear."""
+
+    name: str
+    rate_hz: int
+
+    @property
+    def delay_s(self) -> float:
+        """The time from the pull to the ear."""
+
+    def close(self) -> None:
+        """Close it; harmless when it is closed."""
+
+
+def open_speaker(
+    spec: str | None,
+    make_pull: Callable[[int], Pull],
+    on_lost: Callable[[str], None],
+    *,
+    loop: asyncio.AbstractEventLoop,
+) -> Speaker:
+    """Open the speaker that `spec` means: None, a number, a part of a name, a .wav file, or `null` for none.
+
+    `make_pull` is called with the speaker's rate in Hz. `on_lost` is called with a reason when it ends by itself.
+    Raises DeviceError.
+    """
+    if spec == "null":
+        return NullSpeaker(make_pull, loop)
+    if spec is not None and is_file(spec):
+        return FileSpeaker(spec, make_pull, loop)
+    return _DeviceSpeaker(spec, make_pull, on_lost, loop)
+
+
+class _DeviceSpeaker:
+    def __init__(
+        self,
+        spec: str | None,
+        make_pull: Callable[[int], Pull],
+        on_lost: Callable[[str], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        backend, device = find_device(spec, "output")
+        self.name = device.name
+        self._stream: OutputStream = backend.open_output(device, make_pull, on_lost, loop)
+        self.rate_hz = self._stream.rate_hz
+
+    @property
+    def delay_s(self) -> float:
+        return self._stream.delay_s
+
+    def close(self) -> None:
+        self._stream.close()

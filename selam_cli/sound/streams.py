@@ -1,0 +1,78 @@
+"""What the sound libraries' wrappers have in common: the callbacks they are given, and a watch over their silence."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+
+Pull = Callable[[int], Samples]
+"""Frames → exactly that many mono int16 samples at the speaker's rate; called from the device's thread."""
+
+SILENT_FOR_S: Final = 1.0
+
+
+class InputStream(Protocol):
+    """An open microphone."""
+
+    rate_hz: int
+
+    def close(self) -> None:
+        """Close it; harmless when it is closed."""
+
+
+class OutputStream(Protocol):
+    """An open speaker; `delay_s` is the time from the callback to the ear."""
+
+    rate_hz: int
+    delay_s: float
+
+    def close(self) -> None:
+        """Close it; harmless when it is closed."""
+
+
+class Watch:
+    """Notices a device that calls back no more: not every library tells when its server or its device is gone."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._on_lost = on_lost
+        self._seen_at = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = loop.call_later(SILENT_FOR_S, self._look)
+
+    def alive(self) -> None:
+        """The device called back. Safe from its thread."""
+        self._seen_at = time.monotonic()
+
+    def lost(self, reason: str) -> None:
+        """The device said itself that it is gone; on the loop's thread."""
+        if self._timer is not None:
+            self.stop()
+            self._on_lost(reason)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        silent_s = time.monotonic() - self._seen_at
+        if silent_s >= SILENT_FOR_S:
+            self.lost("it stopped working.")
+            return
+        self._timer = self._loop.call_later(SILENT_FOR_S - silent_s, self._look)
+
+
+def mixed_down(samples: Samples, channels: int) -> Samples:
+    """Return interleaved samples as mono."""
+    if channels == 1:
+        return samples
+    mono: Samples = samples.reshape(-1, channels).mean(axis=1).astype(np.int16)
+    return mono
