@@ -80,7 +80,7 @@ class AgentProcess:
 
 
 def _own_group() -> dict[str, Any]:
-    # Ctrl+C must reach the engine alone, which ends the session before the agent.
+    # Ctrl+C must reach the engine alone, which ends the session before the agent. (uvloop knows no `process_group`.)
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"process_group": 0}
+    return {"start_new_session": True}

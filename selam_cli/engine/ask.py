@@ -200,22 +200,16 @@ class _Turn:
         return SessionError("No answer came.", "Try again, or check that the recording holds speech.")
 
     def _report(self, status: int, failure: SelamError | None) -> int:
-        self._progress.clear()
         state = self._engine.conversation.state
         if status > 128:
             return status
         if not self._question.as_json:
             self._print(state.user_text, state.reply_text)
-        failure = self._save() or failure
+        failure = failure or self._save()
         if failure is None:
-            return status if status not in {4, 6} else 0
-        if self._writer is not None and not self._told(failure):
-            pass
+            return 0
         self._streams.say(f"{failure.reason} {failure.remedy}".strip())
         return failure.exit_code
-
-    def _told(self, failure: SelamError) -> bool:
-        return self._error is not None and self._error.message == failure.reason
 
     def _print(self, heard: str, answer: str) -> None:
         with contextlib.suppress(OSError):

@@ -32,6 +32,7 @@ REPLY_STALL_S: Final = 10.0
 
 TICK_S: Final = 0.05
 AUDIO_EVENT_EVERY_S: Final = 0.1
+PLAYOUT_EVENT_EVERY_S: Final = 0.1
 QUEUE_TOLD_S: Final = 0.25
 """How much the queue has to change before the state is told for it."""
 
@@ -59,6 +60,7 @@ class Conversation:
         self._ticking: asyncio.TimerHandle | None = None
         self._last_chunk_at = 0.0
         self._audio_told_at = 0.0
+        self._playout_told_at = 0.0
         self.capture = Capture(
             pre_roll_ms=settings.pre_roll_ms,
             tail_ms=settings.release_tail_ms,
@@ -397,17 +399,20 @@ class Conversation:
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
-        if self._player.active:
-            buffered_ms, target_ms, breaks = self._player.playout
-            self._emit(
-                events.Playout(
-                    self._state.turn, round(self._player.heard_s, 3), round(buffered_ms, 1), target_ms, breaks
-                )
-            )
+        self._tell_playout()
         if self._state.stage is Stage.ANSWERING:
             self._end_if_over()
         if self._state.stage is Stage.ANSWERING or self._player.sounding:
             self._ticking = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tell_playout(self) -> None:
+        now = time.monotonic()
+        if not self._player.audible or now - self._playout_told_at < PLAYOUT_EVENT_EVERY_S:
+            return
+        self._playout_told_at = now
+        buffered_ms, target_ms, breaks = self._player.playout
+        heard_s = round(self._player.heard_s, 3)
+        self._emit(events.Playout(self._state.turn, heard_s, round(buffered_ms, 1), target_ms, breaks))
 
     def _end_if_over(self) -> None:
         if self._player.active and self._player.drained:

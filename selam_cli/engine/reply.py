@@ -154,6 +154,11 @@ class ReplyPlayer:
         return self.active and not self.drained
 
     @property
+    def audible(self) -> bool:
+        """Whether there is a reply and a speaker for it."""
+        return self.active and self._buffer is not None
+
+    @property
     def playout(self) -> tuple[float, float, int]:
         """Buffered ms, target ms and breaks, for whoever asks how the playing goes."""
         if self._buffer is None:

@@ -22,21 +22,25 @@ OUTPUT_RATE_HZ: Final = 48_000
 
 
 def list_devices() -> list[Device]:
-    """Return what miniaudio finds now. It converts rates itself, so the default rate is the one that we ask for."""
+    """Return what miniaudio finds now, the system's choice first, for the library does not tell which one that is.
+
+    It converts rates and channels itself, so each is listed with those that we ask for.
+    """
     listed = _listed()
-    if listed is None:
+    if listed is None or not (listed[0] or listed[1]):
         return []
     captures, playbacks, backend = listed
-    devices = [
-        Device(number, entry["name"], "input", 1, WIRE_RATE_HZ, backend, is_default=number == 0)
-        for number, entry in enumerate(captures)
+    inputs, outputs = (["default", *(entry["name"] for entry in entries)] for entries in (captures, playbacks))
+    return [
+        *(
+            Device(number, name, "input", 1, WIRE_RATE_HZ, backend, is_default=number == 0)
+            for number, name in enumerate(inputs)
+        ),
+        *(
+            Device(len(inputs) + number, name, "output", 1, OUTPUT_RATE_HZ, backend, is_default=number == 0)
+            for number, name in enumerate(outputs)
+        ),
     ]
-    first = len(devices)
-    devices += [
-        Device(first + number, entry["name"], "output", 2, OUTPUT_RATE_HZ, backend, is_default=number == 0)
-        for number, entry in enumerate(playbacks)
-    ]
-    return devices
 
 
 def open_input(
