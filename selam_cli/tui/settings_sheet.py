@@ -141,6 +141,7 @@ class SettingsSheet(Sheet[Choices]):
     def on_mount(self) -> None:
         """Say at once what does not fit already."""
         self._explain()
+        self.call_after_refresh(self.query_one(VerticalScroll).scroll_home, animate=False)
 
     @on(Input.Changed)
     @on(TextArea.Changed)

@@ -1,0 +1,295 @@
+"""A pseudo-terminal with a process on one end and a terminal on the other, played by the test.
+
+The terminal keeps the screen (pyte), answers what a program asks of it, and sends keys as a real one would: a
+kitty-like one tells repeats and releases for as long as it is asked to, a legacy one sends bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyte
+
+PATIENCE_S = 20.0
+EVENT_TYPES, ALL_KEYS, TEXT = 2, 8, 16
+
+_OWN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+_KITTY = re.compile(rb"\x1b\[([<>=?])(\d*)(?:;(\d*))?u")
+_QUESTION = re.compile(rb"\x1b\[\?(\d+)\$p")
+_MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
+_UNFINISHED = re.compile(rb"\x1b(\[[<>=?]?[\d;]*\$?)?\Z")
+
+CODES = {"escape": 27, "enter": 13, "tab": 9}
+LEGACY = {"escape": b"\x1b", "enter": b"\r", "tab": b"\t", "ctrl+c": b"\x03", "ctrl+z": b"\x1a", "up": b"\x1b[A"}
+
+
+class Terminal:
+    """Runs a program and plays its terminal; `kitty` chooses the profile. Used as a context manager."""
+
+    def __init__(
+        self,
+        program: Sequence[str],
+        *,
+        kitty: bool = False,
+        columns: int = 80,
+        rows: int = 24,
+        environment: Mapping[str, str] | None = None,
+        watched: int | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self.kitty = kitty
+        self.display = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.display)
+        self._main_flags, self._alternate_flags = [0], [0]
+        self._rest = b""
+        self.modes_on: set[int] = set()
+        self.watched_text = ""
+        self._watched = watched
+        self.on_alternate_left: Callable[[], None] = lambda: None
+        self._master, self.slave = os.openpty()
+        self._set_size(columns, rows)
+        self.modes_before = termios.tcgetattr(self.slave)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _OWN_TERMINAL, *program],
+            stdin=self.slave, stdout=self.slave, stderr=self.slave,
+            start_new_session=True, pass_fds=pass_fds,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})},
+        )  # fmt: skip
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        for descriptor in (self._master, self.slave):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    # --- what is seen -------------------------------------------------------------------------------------------------
+
+    @property
+    def text(self) -> str:
+        """What stands on the screen."""
+        return "\n".join(self.display.display)
+
+    @property
+    def alternate(self) -> bool:
+        """Whether the alternate screen is shown."""
+        return 1049 in self.modes_on
+
+    @property
+    def flags(self) -> int:
+        """The keyboard protocol's flags in force."""
+        return (self._alternate_flags if self.alternate else self._main_flags)[-1]
+
+    @property
+    def modes(self) -> list[object]:
+        """The terminal driver's modes."""
+        return termios.tcgetattr(self.slave)
+
+    def unread(self) -> bytes:
+        """What was sent and the program did not read: the shell would get it."""
+        raw = termios.tcgetattr(self.slave)
+        raw[3] &= ~termios.ICANON
+        raw[6][termios.VMIN] = raw[6][termios.VTIME] = 0
+        termios.tcsetattr(self.slave, termios.TCSANOW, raw)
+        return os.read(self.slave, 4_096)
+
+    def wait_for(self, condition: Callable[[], object], what: str = "") -> None:
+        """Play the terminal until a condition holds; fails with the screen where it does not come."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            if not self._play(0.05) and self.process.poll() is not None and not condition():
+                raise AssertionError(f"the program ended with {self.process.returncode}: {what}\n{self.text}")
+            assert time.monotonic() < end, f"this did not come: {what}\n{self.watched_text}\n{self.text}"
+
+    def wait_for_text(self, text: str) -> None:
+        """Play the terminal until a text stands on the screen."""
+        self.wait_for(lambda: text in self.text, text)
+
+    def wait_for_exit(self) -> int:
+        """Play the terminal until the program has ended; return its status as a shell counts."""
+        end = time.monotonic() + PATIENCE_S
+        while self.process.poll() is None:
+            self._play(0.05)
+            assert time.monotonic() < end, f"the program does not end\n{self.text}"
+        while self._play(0.05):
+            pass
+        status = self.process.returncode
+        return status if status >= 0 else 128 - status
+
+    def wait_for_stop(self) -> None:
+        """Play the terminal until the program was stopped, as by Ctrl+Z."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            self._play(0.05)
+            stopped, status = os.waitpid(self.process.pid, os.WUNTRACED | os.WNOHANG)
+            if stopped and os.WIFSTOPPED(status):
+                break
+            assert time.monotonic() < end, f"the program does not stop\n{self.text}"
+        while self._play(0.05):
+            pass
+
+    # --- what is done -------------------------------------------------------------------------------------------------
+
+    def press(self, key: str) -> None:
+        """Press a key: a character, or a name such as `escape`."""
+        self._key(key, 1)
+
+    def repeat(self, key: str) -> None:
+        """Let a held key repeat."""
+        self._key(key, 2)
+
+    def release(self, key: str) -> None:
+        """Let a key go; told only where the program asked for it."""
+        if self.flags & EVENT_TYPES:
+            self._key(key, 3)
+
+    def tap(self, key: str) -> None:
+        """Press a key and let it go."""
+        self.press(key)
+        self.release(key)
+
+    def type(self, text: str) -> None:
+        """Tap one character after the other."""
+        for character in text:
+            self.tap(character)
+
+    def send(self, raw: bytes) -> None:
+        """Send bytes as they are."""
+        os.write(self._master, raw)
+
+    def focus(self, *, gained: bool) -> None:
+        """Tell the program about the focus, if it asked to be told."""
+        if 1004 in self.modes_on:
+            self.send(b"\x1b[I" if gained else b"\x1b[O")
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the window's size."""
+        self.display.resize(rows, columns)
+        self._set_size(columns, rows)
+        os.killpg(self.process.pid, signal.SIGWINCH)
+
+    def hang_up(self) -> None:
+        """Close the window."""
+        os.close(self.slave)
+        os.close(self._master)
+
+    def _key(self, key: str, kind: int) -> None:
+        if not (self.kitty and self.flags & ALL_KEYS):
+            self.send(LEGACY.get(key, key.encode()))
+            return
+        modifier, _, name = key.rpartition("+")
+        code = CODES.get(name) or ord(name.lower())
+        shifted = len(name) == 1 and name.isupper()
+        modifiers = 5 if modifier == "ctrl" else 2 if shifted else 1
+        event = f":{kind}" if self.flags & EVENT_TYPES and kind > 1 else ""
+        text = f";{ord(name)}" if len(name) == 1 and not modifier and kind != 3 and self.flags & TEXT else ""
+        self.send(f"\x1b[{code};{modifiers}{event}{text}u".encode())
+
+    def _set_size(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    # --- the terminal's side ------------------------------------------------------------------------------------------
+
+    def _play(self, wait_s: float) -> bool:
+        """Take what the program wrote; False where it wrote nothing."""
+        sources = [self._master] if self._watched is None else [self._master, self._watched]
+        readable = select.select(sources, [], [], wait_s)[0]
+        if self._watched in readable:
+            self.watched_text += os.read(self._watched, 65_536).decode()  # type: ignore[arg-type]  # it is in the list
+        if self._master not in readable:
+            return bool(readable) and self.process.poll() is None
+        try:
+            written = os.read(self._master, 65_536)
+        except OSError:
+            return False
+        self._take(self._rest + written)
+        return True
+
+    def _take(self, written: bytes) -> None:
+        cut = _UNFINISHED.search(written)
+        written, self._rest = (written[: cut.start()], written[cut.start() :]) if cut else (written, b"")
+        shown = 0
+        for found in _controls(written):
+            self._stream.feed(written[shown : found.start()])
+            shown = found.end() if self._obey(found) else found.start()
+        self._stream.feed(written[shown:])
+
+    def _obey(self, found: re.Match[bytes]) -> bool:
+        """Carry out what pyte does not know; True where that was all there is to it."""
+        if found.re is _MODE:
+            for number in found[1].split(b";"):
+                was = self.alternate
+                (self.modes_on.add if found[2] == b"h" else self.modes_on.discard)(int(number))
+                if was and not self.alternate:
+                    self.on_alternate_left()
+            return False
+        if found.re is _QUESTION:
+            return True  # not known here: a terminal stays silent
+        if self.kitty:
+            self._keyboard_flags(found[1], int(found[2] or 0), int(found[3] or 1))
+        return True
+
+    def _keyboard_flags(self, kind: bytes, number: int, how: int) -> None:
+        stack = self._alternate_flags if self.alternate else self._main_flags
+        if kind == b"?":
+            self.send(f"\x1b[?{stack[-1]}u".encode())
+        elif kind == b">":
+            stack.append(number)
+        elif kind == b"<":
+            del stack[max(1, len(stack) - max(1, number)) :]
+        else:
+            stack[-1] = {1: number, 2: stack[-1] | number, 3: stack[-1] & ~number}[how]
+
+
+def _controls(written: bytes) -> Iterator[re.Match[bytes]]:
+    found = [match for pattern in (_KITTY, _QUESTION, _MODE) for match in pattern.finditer(written)]
+    return iter(sorted(found, key=lambda match: match.start()))
+
+
+class PlayedScreen(Terminal):
+    """The screen over a replay engine (tests/tui/play.py); `commands` is what the engine was told."""
+
+    def __init__(self, scene: str = "{}", **options: object) -> None:
+        reading, writing = os.pipe()
+        self._ends = reading, writing
+        play = Path(__file__).parent.parent / "tui" / "play.py"
+        super().__init__(
+            [sys.executable, str(play), str(writing), scene],
+            watched=reading,
+            pass_fds=[writing],
+            **options,  # type: ignore[arg-type]
+        )
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        for descriptor in self._ends:
+            os.close(descriptor)
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """Verb and argument of every command, times left out."""
+        words = [line.partition(" ") for line in self.watched_text.splitlines()]
+        return [(verb, "" if argument[:1].isdigit() and "." in argument else argument) for verb, _, argument in words]
+
+    def wait_for_command(self, verb: str, argument: str = "", *, times: int = 1) -> None:
+        """Play the terminal until the engine was told something so many times."""
+        self.wait_for(lambda: self.commands.count((verb, argument)) >= times, f"{verb} {argument}")

@@ -1,0 +1,70 @@
+"""Runs the real screen over an engine that replays lines and answers the talk key; a program for pseudo-terminals.
+
+Arguments: the file descriptor to which every command is written, and a JSON object: `lines`, `options` of the screen,
+`stays`, `status`, `last_words`, `crash` (raise in the middle of the screen).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from selam_cli.core.session import Connection, MicrophoneState, Phase
+from selam_cli.engine import events
+from selam_cli.tui.app import ScreenOptions, SelamScreen, run
+from selam_cli.tui.replay import ReplayEngine
+
+READY = events.StateChanged(
+    phase=Phase.READY, turn=0, connection=Connection("ws://127.0.0.1:1", "custom", "sid", 12.0), voice="mekdes",
+    language=None, vad_threshold=600, interrupt_threshold=8, listening=True, paused=False, muted=False, volume=100,
+    microphone=MicrophoneState("Test microphone", 16_000, open=True), speaker="Test speaker",
+    user_text="", reply_text="", queued_seconds=0.0, kept_seconds=0.0,
+)  # fmt: skip
+
+
+class AnsweringEngine(ReplayEngine):
+    """Replays, and answers the talk key with the phase that a real engine would be in."""
+
+    def __init__(self, lines: list[str], commands: int, **options: Any) -> None:
+        super().__init__(lines, speed=math.inf, on_command=self._on_command, **options)
+        self._commands_to = commands
+        self._turn = 0
+        self._tell: Callable[[float, events.Event], None] = lambda _t, _event: None
+
+    def listen(self, on_event: Callable[[float, events.Event], None], on_exit: Callable[[int], None]) -> None:
+        self._tell = on_event
+        super().listen(on_event, on_exit)
+
+    def _on_command(self, verb: str, argument: str) -> None:
+        os.write(self._commands_to, f"{verb} {argument}".rstrip().encode() + b"\n")
+        if verb == "press":
+            self._turn += argument != "resume"
+            self._tell(0.0, replace(READY, phase=Phase.LISTENING, turn=self._turn))
+            self._tell(0.0, events.TalkStarted(self._turn))
+        elif verb in {"release", "discard"}:
+            self._tell(0.0, events.TalkEnded(self._turn, 1.0))
+            self._tell(0.0, replace(READY, turn=self._turn))
+        elif verb == "devices":
+            found = [{"name": "Test microphone", "is_default": True}, {"name": "Headset"}]
+            self._tell(0.0, events.Devices(found, [{"name": "Test speaker"}]))
+
+
+def main() -> int:
+    scene = json.loads(sys.argv[2])
+    lines = scene.get("lines", [events.to_line(READY, 0.0)])
+    engine = AnsweringEngine(
+        lines, int(sys.argv[1]), stays=scene.get("stays", True), status=scene.get("status", 0),
+        last_words=scene.get("last_words", ""),
+    )  # fmt: skip
+    if scene.get("crash"):
+        SelamScreen.action_latency = lambda _self: 1 / 0  # type: ignore[assignment,method-assign]  # a bug, to order
+    return run(engine, ScreenOptions(**scene.get("options", {})))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""The screen as a process in a pseudo-terminal: keys in, commands and pictures out, and the terminal left as found."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
+
+from tests.support.terminal import EVENT_TYPES, PlayedScreen, Terminal
+
+PROFILES = pytest.mark.parametrize("kitty", [True, False], ids=["kitty", "legacy"])
+
+
+def played(
+    kitty: bool = True, environment: dict[str, str] | None = None, columns: int = 80, rows: int = 24, **scene: object
+):
+    return PlayedScreen(json.dumps(scene), kitty=kitty, environment=environment, columns=columns, rows=rows)
+
+
+def until_ready(screen: PlayedScreen) -> None:
+    screen.wait_for_text("READY")
+    if screen.kitty:
+        screen.wait_for(lambda: "hold space  " in screen.text, "releases are told")
+
+
+# --- push to talk -----------------------------------------------------------------------------------------------------
+
+
+def test_a_held_key_talks_until_it_is_let_go():
+    with played() as screen:
+        until_ready(screen)
+        screen.press(" ")
+        screen.wait_for_command("press")
+        screen.repeat(" ")
+        screen.wait_for_text("LISTENING")
+        screen.release(" ")
+        screen.wait_for_command("release")
+        screen.wait_for_text("READY")
+        assert [verb for verb, _ in screen.commands] == ["levels", "press", "release"]
+
+
+def test_a_tap_leaves_the_microphone_open_and_says_so():
+    with played() as screen:
+        until_ready(screen)
+        screen.tap(" ")
+        screen.wait_for_text("MICROPHONE STAYS OPEN")
+        screen.tap(" ")
+        screen.wait_for_command("release")
+        screen.wait_for_text("READY")
+
+
+def test_a_held_key_is_inferred_from_its_repeats_where_no_release_is_told():
+    with played(kitty=False) as screen:
+        until_ready(screen)
+        assert "release inferred" in screen.text
+        screen.press(" ")
+        screen.wait_for_command("press")
+        screen.press(" ")
+        screen.wait_for_command("release")
+        assert [verb for verb, _ in screen.commands] == ["levels", "press", "release"]
+
+
+def test_a_tap_latches_where_no_release_is_told():
+    with played(kitty=False) as screen:
+        until_ready(screen)
+        screen.press(" ")
+        screen.wait_for_text("MICROPHONE STAYS OPEN")
+        assert ("release", "") not in screen.commands
+
+
+def test_the_keyboard_protocol_can_be_turned_off():
+    with played(kitty=True, environment={"TEXTUAL_DISABLE_KITTY_KEY": "1"}) as screen:
+        screen.wait_for_text("release inferred")
+        assert screen.flags == 0
+
+
+def test_the_first_press_of_a_key_carries_its_time():
+    with played() as screen:
+        until_ready(screen)
+        screen.press(" ")
+        screen.wait_for(lambda: "press " in screen.watched_text and screen.watched_text.endswith("\n"))
+        line = next(line for line in screen.watched_text.splitlines() if line.startswith("press"))
+        assert float(line.split()[1]) > 0
+
+
+def test_escape_throws_away_what_is_being_said_and_the_key_stays_quiet():
+    with played() as screen:
+        until_ready(screen)
+        screen.press(" ")
+        screen.wait_for_command("press")
+        screen.tap("escape")
+        screen.wait_for_command("discard")
+        screen.repeat(" ")
+        screen.release(" ")
+        screen.press(" ")
+        screen.wait_for_command("press", times=2)
+        assert [verb for verb, _ in screen.commands] == ["levels", "press", "discard", "press"]
+
+
+def test_losing_the_focus_ends_a_hold():
+    with played() as screen:
+        until_ready(screen)
+        screen.press(" ")
+        screen.wait_for_command("press")
+        screen.focus(gained=False)
+        screen.wait_for_command("release")
+
+
+@PROFILES
+def test_a_sheet_closes_the_microphone_and_a_space_in_it_is_a_space(kitty):
+    with played(kitty, options={"ptt": "toggle"}) as screen:
+        screen.wait_for_text("READY")
+        screen.tap(" ")
+        screen.wait_for_text("MICROPHONE STAYS OPEN")
+        screen.tap("s")
+        screen.wait_for_text("Settings")
+        screen.wait_for_command("release")
+        screen.type("new voice")
+        screen.wait_for_text("new voice")
+        screen.tap("enter")
+        screen.wait_for_command("voice", "new voice")
+        screen.tap(" ")
+        screen.wait_for_command("press", times=2)
+
+
+def test_the_talk_key_works_in_a_window_too_small_to_show_anything():
+    with played(columns=20, rows=5) as screen:
+        screen.wait_for_text("small: 40×15")
+        screen.wait_for(lambda: screen.flags & EVENT_TYPES)
+        screen.press(" ")
+        screen.wait_for_command("press")
+        screen.wait_for_text("listening")
+        screen.resize(80, 24)
+        screen.wait_for_text("Control")
+
+
+# --- other keys -------------------------------------------------------------------------------------------------------
+
+
+KEYS = {
+    "i": ("interrupt", ""), "l": ("listen", "on"), "k": ("listen", "off"), "p": ("pause", ""), "o": ("resume", ""),
+    "m": ("mute", "on"), "-": ("volume", "95"), "r": ("resend", ""), "R": ("replay", ""), "t": ("retry", ""),
+    "L": ("switch", "local"),
+}  # fmt: skip
+
+
+@PROFILES
+def test_each_key_sends_its_command(kitty):
+    with played(kitty) as screen:
+        until_ready(screen)
+        for key, command in KEYS.items():
+            screen.tap(key)
+            screen.wait_for_command(*command)
+        assert screen.commands == [("levels", "on"), *KEYS.values()]
+
+
+def test_a_device_is_chosen_from_those_that_were_found():
+    with played() as screen:
+        until_ready(screen)
+        screen.tap("d")
+        screen.wait_for_command("devices")
+        screen.wait_for_text("Headset")
+        screen.send(b"\x1b[B")
+        screen.tap("enter")
+        screen.wait_for_command("microphone", "Headset")
+
+
+# --- leaving ----------------------------------------------------------------------------------------------------------
+
+
+def left_as_found(screen: Terminal) -> bool:
+    modes = [mode for mode in screen.modes_on if mode not in {7, 25}]
+    return modes == [] and {7, 25} <= screen.modes_on and screen.flags == 0 and screen.modes == screen.modes_before
+
+
+@PROFILES
+@pytest.mark.parametrize(("key", "status"), [("q", 0), ("ctrl+c", 130)])
+def test_leaving_by_key_restores_the_terminal_and_no_release_reaches_the_shell(kitty, key, status):
+    with played(kitty) as screen:
+        until_ready(screen)
+        screen.on_alternate_left = lambda: screen.release(key)
+        screen.press(key)
+        assert screen.wait_for_exit() == status
+        assert left_as_found(screen)
+        assert screen.commands[-1] == ("quit", "")
+        screen.release(key)
+        assert screen.unread() == b""
+
+
+@PROFILES
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_leaving_by_signal_restores_the_terminal(kitty, number, status):
+    with played(kitty) as screen:
+        until_ready(screen)
+        os.kill(screen.process.pid, number)
+        assert screen.wait_for_exit() == status
+        assert left_as_found(screen)
+        assert ("quit", "") in screen.commands
+
+
+def test_a_hang_up_tells_the_engine_and_ends_at_once():
+    with played() as screen:
+        until_ready(screen)
+        os.kill(screen.process.pid, signal.SIGHUP)
+        assert screen.wait_for_exit() == 129
+        assert ("quit", "") in screen.commands
+
+
+def test_closing_the_window_ends_the_program():
+    with played() as screen:
+        until_ready(screen)
+        screen.hang_up()
+        assert screen.process.wait(20) == 129
+
+
+def test_a_latched_microphone_is_closed_before_leaving():
+    with played() as screen:
+        until_ready(screen)
+        screen.tap(" ")
+        screen.wait_for_text("MICROPHONE STAYS OPEN")
+        screen.tap("q")
+        assert screen.wait_for_exit() == 0
+        assert [verb for verb, _ in screen.commands][-2:] == ["release", "quit"]
+
+
+def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal():
+    with played(crash=True) as screen:
+        until_ready(screen)
+        screen.tap("y")
+        assert screen.wait_for_exit() == 1
+        assert left_as_found(screen)
+        assert "The screen failed: ZeroDivisionError" in screen.text
+        assert "Traceback" not in screen.text
+
+
+def test_suspending_gives_the_terminal_back_and_coming_back_draws_again():
+    with played() as screen:
+        until_ready(screen)
+        screen.press("ctrl+z")
+        screen.wait_for_stop()
+        assert left_as_found(screen)
+        screen.display.reset()
+        os.kill(screen.process.pid, signal.SIGCONT)
+        screen.wait_for(lambda: screen.alternate and screen.flags & EVENT_TYPES, "the screen is back")
+        screen.press(" ")
+        screen.wait_for_command("press")
+
+
+# --- the engine's end -------------------------------------------------------------------------------------------------
+
+
+def line(event: str, **fields: object) -> str:
+    return json.dumps({"event": event, "t": 0.0, **fields})
+
+
+FATAL = line("error", type="authentication_error", message="The key is refused.", remedy="Set another.", fatal=True)
+
+
+def test_a_fatal_error_before_any_answer_ends_the_screen_with_its_two_sentences():
+    with played(lines=[FATAL], stays=False, status=3) as screen:
+        assert screen.wait_for_exit() == 3
+        assert left_as_found(screen)
+        assert "The key is refused.\nSet another." in "\n".join(row.rstrip() for row in screen.display.display)
+
+
+def test_after_an_answer_the_text_stays_readable_until_q():
+    lines = [line("response", turn=1, text="An answer worth reading"), FATAL]
+    with played(lines=lines, stays=False, status=4) as screen:
+        screen.wait_for_text("The engine has ended (status 4)")
+        screen.wait_for_text("An answer worth reading")
+        screen.tap("q")
+        assert screen.wait_for_exit() == 4
+
+
+def test_what_an_engine_said_that_never_started_is_told():
+    with played(lines=[], stays=False, status=2, last_words="No such option.") as screen:
+        screen.wait_for_text("No such")
+        screen.tap("q")
+        assert screen.wait_for_exit() == 2
+
+
+def test_strangers_text_cannot_command_the_terminal():
+    evil = "before\x1b[2J\x1b]0;stolen\x07 [bold red]markup[/] \u202eafter"
+    with played(columns=200, lines=[line("response", turn=1, text=evil)]) as screen:
+        screen.wait_for_text("before\\x1b[2J\\x1b]0;stolen\\x07 [bold red]markup[/] \\u202eafter")
+        screen.wait_for_text("Control")
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"COLORTERM": "", "TERM": "xterm"}], ids=["none", "16"])
+def test_few_colours_are_enough(environment):
+    with played(environment=environment) as screen:
+        until_ready(screen)
+        screen.tap(" ")
+        screen.wait_for_text("● MICROPHONE STAYS OPEN")
