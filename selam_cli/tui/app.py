@@ -45,6 +45,7 @@ from selam_cli.tui.model import (
     reduced,
 )
 from selam_cli.tui.options import ScreenOptions
+from selam_cli.tui.sheet import Sheet
 from selam_cli.tui.talk_key import Edge, TalkKey
 from selam_cli.tui.theme import SELAM
 
@@ -224,8 +225,8 @@ class SelamScreen(App[int]):
                 self.talk_key.on_talk_ended(time.monotonic())
             case events.Notice(code=code) if code in _REFUSALS:
                 self.talk_key.on_refused(time.monotonic())
-            case events.Devices():
-                self._fill_devices(event)
+            case events.Devices() | events.Notice(code="calibrated"):
+                self._tell_sheet(event)
 
     def _on_engine_exited(self, state: ScreenState) -> None:
         if not self.is_running:
@@ -330,11 +331,10 @@ class SelamScreen(App[int]):
         self._open(DevicesSheet(session.microphone.name, session.speaker, self.command))
         self.command("devices")
 
-    def _fill_devices(self, devices: events.Devices) -> None:
-        from selam_cli.tui.devices_sheet import DevicesSheet  # noqa: PLC0415  # the first paint does without
-
-        if isinstance(self.screen, DevicesSheet):
-            self.screen.fill(devices)
+    def _tell_sheet(self, event: events.Event) -> None:
+        """Hand what a sheet has asked for to it, if it is still open."""
+        if isinstance(self.screen, Sheet):
+            self.screen.on_line(event)
 
 
 def _driver_class(talk_key: TalkKey) -> type[Driver] | None:

@@ -11,6 +11,11 @@ from selam_cli.engine import events
 from selam_cli.tui.text_pane import TextPane
 
 _MARKS: Final = {"info": "i", "warning": "!", "error": "✗"}
+_WAYS_OUT: Final = dict.fromkeys(
+    ("authentication_error", "authorization_error"), "L switches to the embedded agent on this machine."
+)
+"""What a key of this screen can do about an error."""
+
 _QUIET: Final = frozenset({"discarded", "failed"})
 
 
@@ -33,8 +38,8 @@ class TranscriptionPane(TextPane):
                 self._close(turn, outcome)
             case events.Notice(severity=severity, message=message, remedy=remedy):
                 self.tell(severity, message, remedy)
-            case events.ErrorRaised(message=message, remedy=remedy):
-                self.tell("error", message, remedy)
+            case events.ErrorRaised(type=kind, message=message, remedy=remedy):
+                self.tell("error", message, f"{remedy} {_WAYS_OUT.get(kind, '')}")
 
     def tell(self, severity: str, message: str, remedy: str = "") -> None:
         """Add a line that nobody said."""

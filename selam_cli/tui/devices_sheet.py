@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from selam_cli.core.plain_text import plain_line
-from selam_cli.engine.events import Devices
+from selam_cli.engine.events import Devices, Event
 from selam_cli.tui.sheet import Sheet
 
 
@@ -34,11 +34,13 @@ class DevicesSheet(Sheet[None]):
                 yield OptionList(id=kind, markup=False)
             yield Static("Looking for devices…", id="found", classes="advice", markup=False)
 
-    def fill(self, devices: Devices) -> None:
+    def on_line(self, event: Event) -> None:
         """Show what was found."""
-        self._list("microphone", devices.inputs)
-        self._list("speaker", devices.outputs)
-        nothing = not devices.inputs and not devices.outputs
+        if not isinstance(event, Devices):
+            return
+        self._list("microphone", event.inputs)
+        self._list("speaker", event.outputs)
+        nothing = not event.inputs and not event.outputs
         told = "No sound device was found. Start again with --input FILE, or --output null." if nothing else ""
         self.query_one("#found", Static).update(told)
 

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static, TextArea
 
 from selam_cli.core import protocol
 from selam_cli.core.catalog import LANGUAGES, VOICES, mismatch, voices_for
+from selam_cli.engine.events import Event, Notice
 from selam_cli.tui.model import CommandSent
 from selam_cli.tui.sheet import Sheet
 
@@ -120,6 +121,7 @@ class SettingsSheet(Sheet[Choices]):
                 "VAD threshold",
                 "Loudness that counts as speech, 0 to 32,767. Ctrl+R measures the room.",
             )
+            yield Static("", id="measured", classes="advice", markup=False)
             yield from self._field(
                 "interrupt_threshold", "Interrupt threshold", "1–5: easy to interrupt; 8: default; 10–15: hard."
             )
@@ -141,6 +143,7 @@ class SettingsSheet(Sheet[Choices]):
     def on_mount(self) -> None:
         """Say at once what does not fit already."""
         self._explain()
+        self._say("#measured", "")
         self.call_after_refresh(self.query_one(VerticalScroll).scroll_home, animate=False)
 
     @on(Input.Changed)
@@ -167,6 +170,15 @@ class SettingsSheet(Sheet[Choices]):
         self.dismiss(choices)
 
     def action_measure(self) -> None:
-        """Have the engine listen to the room and propose a threshold; it comes as a notice."""
+        """Have the engine listen to the room for two seconds and propose a threshold."""
         self._measure()
-        self.notify("Be quiet for two seconds: the proposal appears among your lines.")
+        self._say("#measured", "Be quiet for two seconds…")
+
+    def on_line(self, event: Event) -> None:
+        """Put the proposed threshold where it can be applied."""
+        if not isinstance(event, Notice):
+            return
+        self._say("#measured", event.message)
+        proposed = event.remedy.removeprefix("vad-threshold ")
+        if proposed.isdigit():
+            self.query_one("#vad_threshold", Input).value = proposed

@@ -7,6 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from selam_cli.engine.events import Event
 from selam_cli.tui.leaving import INTERRUPTED
 
 Outcome = TypeVar("Outcome")
@@ -22,6 +23,9 @@ class Sheet(ModalScreen[Outcome | None], Generic[Outcome]):
         Binding("ctrl+q", "app.leave(0)", "Quit", priority=True),
         Binding("ctrl+z", "app.suspend_process", "Suspend", priority=True),
     ]
+
+    def on_line(self, event: Event) -> None:
+        """Take a line of the engine that answers what this sheet asked for."""
 
     def action_close(self) -> None:
         """Close without an outcome."""

@@ -1,7 +1,7 @@
 """Runs the real screen over an engine that replays lines and answers the talk key; a program for pseudo-terminals.
 
 Arguments: the file descriptor to which every command is written, and a JSON object: `lines`, `options` of the screen,
-`stays`, `status`, `last_words`, `crash` (raise in the middle of the screen).
+`speed`, `stays`, `status`, `last_words`, `crash` (raise in the middle of the screen).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AnsweringEngine(ReplayEngine):
     """Replays, and answers the talk key with the phase that a real engine would be in."""
 
     def __init__(self, lines: list[str], commands: int, **options: Any) -> None:
-        super().__init__(lines, speed=math.inf, on_command=self._on_command, **options)
+        super().__init__(lines, on_command=self._on_command, **options)
         self._commands_to = commands
         self._turn = 0
         self._tell: Callable[[float, events.Event], None] = lambda _t, _event: None
@@ -58,9 +58,13 @@ def main() -> int:
     scene = json.loads(sys.argv[2])
     lines = scene.get("lines", [events.to_line(READY, 0.0)])
     engine = AnsweringEngine(
-        lines, int(sys.argv[1]), stays=scene.get("stays", True), status=scene.get("status", 0),
+        lines,
+        int(sys.argv[1]),
+        speed=scene.get("speed", math.inf),
+        stays=scene.get("stays", True),
+        status=scene.get("status", 0),
         last_words=scene.get("last_words", ""),
-    )  # fmt: skip
+    )
     if scene.get("crash"):
         SelamScreen.action_latency = lambda _self: 1 / 0  # type: ignore[assignment,method-assign]  # a bug, to order
     return run(engine, ScreenOptions(**scene.get("options", {})))

@@ -193,6 +193,25 @@ async def test_the_settings_explain_what_does_not_fit_while_it_is_typed():
         await until(pilot, lambda: "Interrupt threshold" not in shown(app))
 
 
+async def test_the_room_can_be_measured_from_the_settings():
+    app = screen([])
+    async with app.run_test(size=(100, 50)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: "VAD threshold" in shown(app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: ("calibrate", "") in app._engine.commands)
+        app._inbox.put(events.Notice("calibrated", "info", "This room is quiet.", "vad-threshold 240"))
+        await until(pilot, lambda: "This room is quiet." in shown(app))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: ("vad-threshold", "240") in app._engine.commands)
+
+
+async def test_who_is_refused_is_told_the_key_to_the_embedded_agent():
+    app = screen([events.to_line(events.ErrorRaised("authentication_error", "Refused.", "Set a key.", False), 0.0)])
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "Refused. Set a key. L switches" in shown(app))
+
+
 async def test_help_explains_the_keys_and_push_to_talk():
     app = screen()
     async with app.run_test(size=(100, 60)) as pilot:

@@ -1,0 +1,76 @@
+"""Keys as terminals send them: event types understood, and everything else left as Textual has it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+if sys.platform == "win32":
+    pytest.skip("the driver is for POSIX terminals", allow_module_level=True)
+
+from textual import events
+from textual._xterm_parser import XTermParser
+
+from selam_cli.tui.keyboard import EventTypeParser, KeyboardFlags, KeyUp, Repeat
+
+
+def parsed(sequence: str) -> list[object]:
+    return list(EventTypeParser().feed(sequence))
+
+
+@pytest.mark.parametrize(
+    ("sequence", "kind", "key"),
+    [
+        (" ", events.Key, "space"),
+        ("\x1b[32;1;32u", events.Key, "space"),
+        ("\x1b[32;1:1;32u", events.Key, "space"),
+        ("\x1b[32;1:2;32u", Repeat, "space"),
+        ("\x1b[32;1:3u", KeyUp, "release+space"),
+        ("\x1b[32;1:3;32u", KeyUp, "release+space"),
+        ("\x1b[97:65;2:1;65u", events.Key, "A"),
+        ("\x1b[97;5:2u", Repeat, "ctrl+a"),
+        ("\x1b[1;1:3A", KeyUp, "release+up"),
+        ("\x1b[27;1:3u", KeyUp, "release+escape"),
+        ("\x1b[A", events.Key, "up"),
+    ],
+)
+def test_what_a_key_did(sequence, kind, key):
+    [message] = parsed(sequence)
+    assert type(message) is kind
+    assert message.key == key
+
+
+def test_a_release_types_nothing():
+    [message] = parsed("\x1b[97;1:3;97u")
+    assert message.character is None
+    assert message.released == "a"
+
+
+def test_the_answer_about_flags_is_no_key():
+    [message] = parsed("\x1b[?27u")
+    assert isinstance(message, KeyboardFlags)
+    assert message.flags == 27
+
+
+def test_a_sequence_cut_in_two_is_one_key():
+    parser = EventTypeParser()
+    assert list(parser.feed("\x1b[32;1")) == []
+    parser.patient = True
+    assert list(parser.tick()) == []
+    [message] = parser.feed(":3u")
+    assert isinstance(message, KeyUp)
+
+
+@given(st.text(st.sampled_from("\x1b[]?;:0123456789uABR~ aé\x07<M"), max_size=40))
+def test_no_input_breaks_the_parser(text):
+    parser = EventTypeParser()
+    list(parser.feed(text + "x")) if text else None
+
+
+@given(st.sampled_from(["a", "\x1b[A", "\x1b[1;5C", "\x1b[200~pasted\x1b[201~", "\x1b[I", "\x1b[15~", "\x1b[<0;5;5M"]))
+def test_what_has_no_event_type_is_as_in_textual(sequence):
+    ours, stock = parsed(sequence), list(XTermParser().feed(sequence))
+    assert [repr(message) for message in ours] == [repr(message) for message in stock]
