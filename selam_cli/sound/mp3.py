@@ -23,6 +23,9 @@ except ImportError:  # no wheel on this platform: soundfile decodes as well, wit
 
 RESERVOIR_BYTES: Final = 511
 OVERLAP_FRAMES: Final = 3
+FIRST_FRAMES: Final = 1 if miniaudio is not None else 2
+"""libsndfile's decoder refuses to begin with fewer."""
+
 DECODER_DELAY: Final = 529
 """Samples by which every decoder lags; an encoder's own delay stands in its Info frame."""
 
@@ -77,7 +80,7 @@ def chained_headers(stream: bytes | bytearray, wanted: int = 3) -> bool | None:
     """Say whether the stream begins with so many chained frames; None where more bytes are needed to tell."""
     first, at = frame_header(stream), 0
     if first is None:
-        return None if len(stream) < 4 and stream[:1] in {b"", b"\xff"} else False
+        return None if len(stream) < 4 and stream[:1] in (b"", b"\xff") else False
     for _ in range(wanted - 1):
         at += (frame_header(stream, at) or first).size_bytes
         if at + 4 > len(stream):
@@ -93,6 +96,7 @@ class Mp3Stream:
     def __init__(self) -> None:
         self._unread = bytearray()
         self._context: list[bytes] = []
+        self._frames: list[bytes] = []
         self._header: FrameHeader | None = None
         self._trim = 0
         self._remaining: int | None = None
@@ -102,23 +106,23 @@ class Mp3Stream:
         """Return the samples that became complete, each run with its rate in Hz."""
         self._unread += piece
         runs: list[tuple[NDArray[np.int16], int]] = []
-        frames: list[bytes] = []
         while (step := self._next(final=final)) is not None:
             kind, size, header = step
             taken = bytes(self._unread[:size])
             del self._unread[:size]
             if kind == "frame" and header is not None and not self._is_info(taken, header):
                 if not header.chains_with(self._header):
-                    self._decode_into(runs, frames)
+                    self._decode_into(runs)
                     self._begin_file()
                 self._header = header
-                frames.append(taken)
+                self._frames.append(taken)
             elif kind != "skip":
-                self._decode_into(runs, frames)
+                self._decode_into(runs)
                 self._begin_file()
                 if kind == "frame" and header is not None:
                     self._read_info(taken, header)
-        self._decode_into(runs, frames)
+        if final or self._context or len(self._frames) >= FIRST_FRAMES:
+            self._decode_into(runs)
         return runs
 
     def _next(self, *, final: bool) -> tuple[str, int, FrameHeader | None] | None:
@@ -145,7 +149,7 @@ class Mp3Stream:
         following = self._unread[header.size_bytes : header.size_bytes + 4]
         if len(following) < 4:
             return final and not following
-        return following[:3] in {b"TAG", b"ID3"} or header.chains_with(frame_header(following))
+        return following[:3] in (b"TAG", b"ID3") or header.chains_with(frame_header(following))
 
     def _begin_file(self) -> None:
         self._context, self._trim, self._remaining = [], 0, None
@@ -170,17 +174,18 @@ class Mp3Stream:
             frames = int.from_bytes(frame[at + 8 : at + 12], "big")
             self._remaining = max(0, frames * header.samples - delay - padding)
 
-    def _decode_into(self, runs: list[tuple[NDArray[np.int16], int]], frames: list[bytes]) -> None:
-        header = self._header
+    def _decode_into(self, runs: list[tuple[NDArray[np.int16], int]]) -> None:
+        header, frames = self._header, self._frames
         if not frames or header is None:
             return
         wanted = len(frames) * header.samples
-        decoded = _decode(b"".join([*self._context, *frames]))
+        seen = [*self._context, *frames]
+        decoded = _decode(seen, header)
         if len(decoded) < wanted:
             decoded = np.concatenate((np.zeros(wanted - len(decoded), np.int16), decoded))
         decoded = decoded[-wanted:]
         self._context = self._needed_next(frames, header)
-        frames.clear()
+        self._frames = []
         skipped = min(self._trim, len(decoded))
         self._trim -= skipped
         decoded = decoded[skipped:]
@@ -201,20 +206,33 @@ class Mp3Stream:
         return seen[first:]
 
 
-def _decode(stream: bytes) -> NDArray[np.int16]:
+def _decode(frames: list[bytes], header: FrameHeader) -> NDArray[np.int16]:
     """Decode whole frames to mono; nothing where not one of them can be."""
     if miniaudio is not None:
         try:
-            decoded = miniaudio.mp3_read_s16(stream)
+            decoded = miniaudio.mp3_read_s16(b"".join(frames))
         except miniaudio.DecodeError:
             return np.zeros(0, np.int16)
         samples = np.frombuffer(decoded.samples, np.int16).reshape(-1, decoded.nchannels)
     else:
+        stream = io.BytesIO(_info_frame(frames[0], len(frames), header) + b"".join(frames))
         try:
-            samples, _ = soundfile.read(io.BytesIO(stream), dtype="int16", always_2d=True)
+            samples, _ = soundfile.read(stream, dtype="int16", always_2d=True)
         except soundfile.LibsndfileError:
             return np.zeros(0, np.int16)
     if samples.shape[1] == 1:
         return samples[:, 0].copy()
     mono: NDArray[np.int16] = samples.mean(axis=1).astype(np.int16)
     return mono
+
+
+def _info_frame(first: bytes, count: int, header: FrameHeader) -> bytes:
+    """Return an Info frame that tells how many frames follow: libsndfile guesses too few and stops there otherwise."""
+    medium_bitrate = 9
+    start = bytearray(first[:4])
+    start[1] |= 1  # no checksum
+    start[2] = medium_bitrate << 4 | start[2] & 0b1100
+    own = frame_header(start)
+    assert own is not None  # noqa: S101  # every bit was taken from a header that was read
+    tag = b"Info" + (1).to_bytes(4, "big") + count.to_bytes(4, "big")
+    return bytes(start) + bytes(header.info_offset - 4) + tag + bytes(own.size_bytes - header.info_offset - len(tag))

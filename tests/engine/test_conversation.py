@@ -48,7 +48,8 @@ async def test_a_turn_from_press_to_answer(server):
     assert server.messages(AudioChunk)[-10:] == [AudioChunk(ZEROS)] * 10
     assert user.status == 0
     assert user.phases == ["connecting", "ready", "listening", "thinking", "speaking", "ready", "ended"]
-    story = [event for event in user.told if not isinstance(event, (events.StateChanged, events.Playout, events.Latency))]
+    merged = (events.StateChanged, events.Playout, events.Latency)
+    story = [event for event in user.told if not isinstance(event, merged)]
     assert [event.name for event in story] == [
         "hello", "connecting", "connected", "session_started", "talk_started", "talk_ended", "utterance",
         "control_ack", "transcription", "response", "audio", "audio", "audio_end", "turn_ended", "session_ended",

@@ -1,0 +1,185 @@
+import io
+import itertools
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selam_cli.errors import AudioError
+from selam_cli.sound import mp3
+from selam_cli.sound.decode import ReplyDecoder, sniff
+
+RATE = 24_000
+
+
+def voice(seconds=1.0, rate_hz=RATE):
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    swell = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * t)
+    return (9_000 * swell * np.sin(2 * np.pi * 180 * t + 3 * np.sin(2 * np.pi * 5 * t))).astype(np.int16)
+
+
+def file_of(samples, rate_hz=RATE, container="WAV", subtype=None):
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, format=container, subtype=subtype)
+    return file.getvalue()
+
+
+def decoded(chunks, **declared):
+    decoder = ReplyDecoder()
+    pieces = [piece for chunk in chunks for piece in decoder.feed(chunk, **declared)] + decoder.finish()
+    rates = {piece.rate_hz for piece in pieces}
+    assert len(rates) <= 1
+    samples = [piece.samples for piece in pieces]
+    return (np.concatenate(samples) if samples else np.zeros(0, np.int16)), (rates.pop() if rates else 0)
+
+
+def split(stream, cuts):
+    edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    return [stream[start:end] for start, end in itertools.pairwise(edges)]
+
+
+CUTS = st.lists(st.integers(0, 1_000_000), max_size=25)
+MP3 = file_of(voice(), container="MP3")
+MP3_STEREO = file_of(np.stack([voice(), voice() // 2], axis=1), 44_100, container="MP3")
+WAVS = {
+    **{subtype: file_of(voice(0.2), subtype=subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32")},
+    **{subtype: file_of(voice(0.2) / 32_768, subtype=subtype) for subtype in ("FLOAT", "DOUBLE")},
+}
+
+
+@given(CUTS)
+@settings(max_examples=60)
+def test_any_split_of_pcm_decodes_to_the_samples_of_the_whole(cuts):
+    samples, rate_hz = decoded(split(voice(0.1).tobytes(), cuts))
+    assert np.array_equal(samples, voice(0.1))
+    assert rate_hz == 16_000
+
+
+@given(CUTS)
+@settings(max_examples=60, deadline=None)
+def test_any_split_of_an_mp3_decodes_to_the_samples_of_the_whole(cuts):
+    whole, _ = decoded([MP3])
+    samples, rate_hz = decoded(split(MP3, cuts))
+    assert rate_hz == RATE
+    assert np.array_equal(samples, whole)
+
+
+def test_an_mp3_decodes_to_what_the_library_makes_of_the_whole_file():
+    for stream in (MP3, MP3_STEREO):
+        reference, rate_hz = soundfile.read(io.BytesIO(stream), dtype="int16", always_2d=True)
+        samples, own_rate_hz = decoded(split(stream, range(0, len(stream), 317)))
+        assert own_rate_hz == rate_hz
+        assert len(samples) == len(reference)
+        assert np.abs(samples.astype(int) - reference.mean(axis=1)).max() <= 1.5
+
+
+def test_an_mp3_for_each_chunk_loses_and_adds_nothing():
+    parts = [voice()[start : start + 4_800] for start in range(0, RATE, 4_800)]
+    samples, _ = decoded([file_of(part, container="MP3") for part in parts])
+    assert len(samples) == RATE
+
+
+def test_without_miniaudio_mp3_is_decoded_all_the_same(monkeypatch):
+    with_it, _ = decoded([MP3])
+    monkeypatch.setattr(mp3, "miniaudio", None)
+    monkeypatch.setattr(mp3, "FIRST_FRAMES", 2)
+    without, _ = decoded(split(MP3, range(0, len(MP3), 700)))
+    assert len(without) == len(with_it)
+    assert np.abs(without.astype(int) - with_it).max() <= 1
+
+
+@pytest.mark.parametrize("subtype", WAVS)
+@given(cuts=CUTS)
+@settings(max_examples=25)
+def test_any_split_of_a_wav_decodes_to_the_samples_of_the_whole(subtype, cuts):
+    samples, rate_hz = decoded(split(WAVS[subtype], cuts))
+    assert rate_hz == RATE
+    tolerance = 300 if subtype == "PCM_U8" else 1
+    assert len(samples) == len(voice(0.2))
+    assert np.abs(samples.astype(int) - voice(0.2)).max() <= tolerance
+
+
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF, 10_000_000])
+def test_a_wav_whose_length_was_not_known_plays_to_its_end(length):
+    stream = bytearray(file_of(voice(0.2)))
+    at = stream.index(b"data") + 4
+    stream[at : at + 4] = struct.pack("<I", length)
+    assert np.array_equal(decoded(split(bytes(stream), range(0, len(stream), 999)))[0], voice(0.2))
+
+
+@pytest.mark.parametrize("length", [None, 0xFFFFFFFF])
+def test_a_wav_for_each_chunk_is_one_reply(length):
+    parts = [bytearray(file_of(voice()[start : start + 2_400])) for start in range(0, RATE, 2_400)]
+    if length is not None:
+        for part in parts:
+            at = part.index(b"data") + 4
+            part[at : at + 4] = struct.pack("<I", length)
+    assert np.array_equal(decoded([bytes(part) for part in parts])[0], voice())
+
+
+def test_a_stereo_wav_is_mixed_down():
+    left, right = voice(0.1), -voice(0.1) // 2
+    samples, _ = decoded([file_of(np.stack([left, right], axis=1))])
+    assert np.abs(samples - (left.astype(int) + right) / 2).max() <= 1
+
+
+@pytest.mark.parametrize(("container", "tolerance"), [("FLAC", 0), ("OGG", 2_000)])
+def test_flac_and_ogg_decode_when_the_reply_is_complete(container, tolerance):
+    stream = file_of(voice(), container=container)
+    samples, rate_hz = decoded(split(stream, range(0, len(stream), 500)))
+    assert rate_hz == RATE
+    assert len(samples) == RATE
+    assert np.abs(samples.astype(int) - voice()).max() <= tolerance
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000, 48_000])
+def test_what_the_server_says_of_its_pcm_wins(rate_hz):
+    samples, own = decoded([voice(0.1).tobytes()], declared_format="pcm16", sample_rate_hz=rate_hz)
+    assert own == rate_hz
+    assert np.array_equal(samples, voice(0.1))
+
+
+def test_declared_pcm_that_looks_like_something_else_is_pcm():
+    stream = b"RIFF" + voice(0.1).tobytes()
+    assert len(decoded([stream], declared_format="pcm16")[0]) == len(stream) // 2
+
+
+@pytest.mark.parametrize("noise", ["smell", "h264"])
+def test_a_format_that_is_not_known_is_an_audio_error(noise):
+    with pytest.raises(AudioError):
+        ReplyDecoder().feed(b"\0" * 100, noise)
+
+
+@pytest.mark.parametrize("stream", [b"RIFF\0\0\0\0AVI " + b"\0" * 50, b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0ab" + b"\0" * 50])
+def test_a_broken_wav_is_an_audio_error(stream):
+    with pytest.raises(AudioError):
+        ReplyDecoder().feed(stream)
+
+
+def test_a_broken_flac_is_an_audio_error():
+    decoder = ReplyDecoder()
+    decoder.feed(b"fLaC" + b"\x01" * 200)
+    with pytest.raises(AudioError):
+        decoder.finish()
+
+
+@given(st.binary(max_size=3_000), CUTS, st.sampled_from([None, "mp3", "wav", "flac", "pcm16"]))
+@settings(max_examples=150, deadline=None)
+def test_no_stream_of_nonsense_raises_anything_but_an_audio_error(stream, cuts, declared):
+    for beginning in (b"", b"ID3", b"RIFF\0\0\0\0WAVE", b"OggS", b"fLaC", MP3[:600]):
+        try:
+            decoded(split(beginning + stream, cuts), declared_format=declared)
+        except AudioError:
+            continue
+
+
+def test_loud_pcm_is_not_taken_for_mp3():
+    rng = np.random.default_rng(7)
+    for _ in range(2_000):
+        stream = rng.integers(-32_768, 32_767, 600).astype("<i2").tobytes()
+        assert sniff(b"\xff\xfb" + stream) in {"pcm", None}
+        assert sniff(stream) in {"pcm", None}
+    assert sniff(MP3[:2_000]) == "mp3"
