@@ -101,6 +101,7 @@ class SelamScreen(App[int]):
         Binding("s", "settings", "Settings"),
         Binding("d", "devices", "Devices"),
         Binding("y", "latency", "Latency"),
+        Binding("c", "screen.copy_text", "Copy"),
         Binding("question_mark", "help", "Help"),
     ]
 
@@ -111,6 +112,7 @@ class SelamScreen(App[int]):
         *,
         now: Callable[[], Moment] = moment,
         departures: leaving.Departures | None = None,
+        collector: garbage.QuietCollector | None = None,
     ) -> None:
         self.talk_key = TalkKey(
             PushToTalk(Mode(options.ptt), max_talk_s=options.max_talk_s),
@@ -126,7 +128,7 @@ class SelamScreen(App[int]):
         self._departures = departures
         self._inbox = Inbox(self._on_first)
         self._next_frame_at = 0.0
-        self._collector = garbage.QuietCollector()
+        self._collector = collector
         self._instructions = options.instructions or ""
         self.state: ScreenState = first_state(options)
         self.failure: Exception | None = None
@@ -248,7 +250,7 @@ class SelamScreen(App[int]):
     def _look(self) -> None:
         now = self._now()
         self._show(aged(self.state, now))
-        if self.state.phase not in _BUSY and not self.talk_key.talking:
+        if self._collector is not None and self.state.phase not in _BUSY and not self.talk_key.talking:
             self._collector.on_quiet(now.monotonic_s)
 
     # --- from the user ------------------------------------------------------------------------------------------------
@@ -348,9 +350,9 @@ def _driver_class(talk_key: TalkKey) -> type[Driver] | None:
 
 def run(engine: Engine, options: ScreenOptions) -> int:
     """Show the screen until it is left; return the process's exit status (cli.md)."""
-    garbage.begin()
+    collector = garbage.QuietCollector()
     departures = leaving.Departures(lambda: engine.send("quit"))
-    app = SelamScreen(engine, options, departures=departures)
+    app = SelamScreen(engine, options, departures=departures, collector=collector)
     with departures.installed():
         status = app.run()
         engine_status = engine.close()

@@ -92,27 +92,37 @@ class TalkBar(Bar):
             lines.append(self._device_line())
         return Content("\n").join(lines)
 
+    @property
+    def _narrow(self) -> bool:
+        return self.size.width < _NARROW_CELLS
+
     def _phase_line(self) -> Content:
+        """Draw the phase in words, what can be done, and for how long one talks already."""
         state = self.state
-        word = "microphone stays open" if state.latched else str(state.phase)
-        elapsed_s = self._elapsed_s(state)
-        elapsed = "" if elapsed_s is None else f"{elapsed_s // 60}:{elapsed_s % 60:02} "
-        head = f" {words.SYMBOLS[state.phase]} {word.upper()}"
-        room = self.size.width - cell_len(head) - cell_len(elapsed) - 3
-        hint = words.hint(state)
+        head = f" {words.SYMBOLS[state.phase]} {words.phase_name(state).upper()}"
+        elapsed = "" if self._narrow else self._elapsed()
+        hint = words.hint(state).partition(";")[0] if self._narrow else words.hint(state)
+        room = self.size.width - cell_len(head) - cell_len(elapsed) - 4
         shown = hint if cell_len(hint) <= room else f"{set_cell_size(hint, max(0, room - 1))}…"
-        gap = " " * max(1, self.size.width - cell_len(head) - 2 - cell_len(shown) - cell_len(elapsed) - 1)
+        gap = " " * max(1, room - cell_len(shown) + 1)
         return Content.assemble((head, "bold"), "  ", (shown, ""), gap, (elapsed, "bold"))
 
     def _meter_line(self) -> Content:
         state = self.state
         name, dbfs = self._heard(state)
-        width = max(8, min(_METER_CELLS, self.size.width - 24))
+        elapsed = self._elapsed() if self._narrow else ""
+        width = max(8, min(_METER_CELLS, self.size.width - 28))
         filled = words.gauge(dbfs, width)
         figure = "" if dbfs <= -60 else f"{dbfs:.0f} dB".replace("-", "−")
         if state.phase is Phase.LISTENING and state.level.clipped:
             figure = "too loud"
-        return Content.assemble(f" {name:<11}", ("━" * filled, "bold"), ("─" * (width - filled), "$edge"), f" {figure}")
+        return Content.assemble(
+            f" {name:<11}",
+            ("━" * filled, "bold"),
+            ("─" * (width - filled), "$edge"),
+            f" {figure:<8}",
+            (elapsed, "bold"),
+        )
 
     def _device_line(self) -> Content:
         session = self.state.session
@@ -122,7 +132,13 @@ class TalkBar(Bar):
         if session.kept_seconds:
             parts.append(f"{session.kept_seconds:.1f} s kept: r sends it")
         line = f" {' · '.join(parts)}"
-        return Content.assemble((set_cell_size(line, min(cell_len(line), self.size.width - 1)), "$quiet"))
+        shown = set_cell_size(line, min(cell_len(line), self.size.width - 1))
+        # On the accent that marks a latched microphone, the quiet colour could not be read.
+        return Content.assemble((shown, "" if self.state.latched else "$quiet"))
+
+    def _elapsed(self) -> str:
+        elapsed_s = self._elapsed_s(self.state)
+        return "" if elapsed_s is None else f"{elapsed_s // 60}:{elapsed_s % 60:02}"
 
     def _elapsed_s(self, state: ScreenState) -> int | None:
         return None if state.listening_since is None else int(max(0.0, self._clock() - state.listening_since))
@@ -181,5 +197,6 @@ class SmallBar(Bar):
     def render(self) -> Content:
         """Draw the sentence and the phase."""
         phase = self.state.phase
-        word = "microphone stays open" if self.state.latched else str(phase)
-        return Content.assemble(words.TOO_SMALL, "\n", (f"{words.SYMBOLS[phase]} {word}", "bold"))
+        return Content.assemble(
+            words.TOO_SMALL, "\n", (f"{words.SYMBOLS[phase]} {words.phase_name(self.state)}", "bold")
+        )

@@ -16,16 +16,15 @@ COLLECT_EVERY_S: Final = 60.0
 _YOUNG, _MIDDLE, _NEVER = 20_000, 50, 1_000_000
 
 
-def begin() -> None:
-    """Make no collection while the screen is being built: all of what is made then stays."""
-    gc.disable()
-
-
 class QuietCollector:
-    """Makes the full collections that the collector itself is kept from making."""
+    """Makes the full collections that Python's collector is kept from making.
+
+    From its creation to the first quiet moment there are none at all: what is made while the screen is built stays.
+    """
 
     def __init__(self) -> None:
         self._next_at: float | None = None
+        gc.disable()
 
     def on_quiet(self, now: float) -> None:
         """Collect if it is time; called when no key is held and no reply sounds. `now`: monotonic seconds."""

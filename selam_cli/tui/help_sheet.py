@@ -29,6 +29,7 @@ KEYS: Final = (
     ("L", "switch to the embedded agent on this machine"),
     ("y", "show or hide the latencies"),
     ("Tab", "go to the next pane; arrows, PgUp, PgDn, Home, End scroll it"),
+    ("c", "copy what the mouse has selected"),
     ("Ctrl+Z", "suspend; fg comes back"),
     ("q", "quit; Ctrl+C too"),
 )

@@ -42,6 +42,11 @@ ACTION_KEYS: Final = {
 TOO_SMALL: Final = "The window is too small: 40×15 is needed."
 
 
+def phase_name(state: ScreenState) -> str:
+    """Name the phase; a latched microphone is more than listening, for nobody holds a key."""
+    return "microphone open" if state.latched else str(state.phase)
+
+
 def language_name(code: str | None) -> str:
     """Name a language: `auto`, or its code and its own name for itself."""
     if code is None:

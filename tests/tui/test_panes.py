@@ -212,6 +212,17 @@ async def test_who_is_refused_is_told_the_key_to_the_embedded_agent():
         await until(pilot, lambda: "Refused. Set a key. L switches" in shown(app))
 
 
+async def test_what_the_mouse_selects_can_be_copied():
+    app = screen([text_line(1, "one two three")])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "one two three" in shown(app))
+        await pilot.mouse_down("#response", offset=(6, 1))
+        await pilot.hover("#response", offset=(13, 1))
+        await pilot.mouse_up("#response", offset=(13, 1))
+        await pilot.press("c")
+        await until(pilot, lambda: "one two" in app.clipboard)
+
+
 async def test_help_explains_the_keys_and_push_to_talk():
     app = screen()
     async with app.run_test(size=(100, 60)) as pilot:
