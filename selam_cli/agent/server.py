@@ -101,11 +101,11 @@ class AgentServer:
 
     async def say_goodbye(self) -> None:
         """Tell every session that it has ended, as far as its client takes it in time."""
-        clients = list(self._clients.values())
-        for client in clients:
-            client.end()
-        if clients:
-            await asyncio.wait([asyncio.ensure_future(client.drained()) for client in clients], timeout=GOODBYE_S)
+        leaving = [asyncio.ensure_future(client.leave()) for client in self._clients.values()]
+        if leaving:
+            await asyncio.wait(leaving, timeout=GOODBYE_S)
+        for sid in list(self._clients):
+            await self._sio.disconnect(sid, namespace=protocol.NAMESPACE)
 
     @web.middleware
     async def _check_origin(
@@ -197,9 +197,12 @@ class Client:
         closing = asyncio.ensure_future(conversation.close())
         closing.add_done_callback(lambda _: self.send(SessionEnded(self._session_id)))
 
-    async def drained(self) -> None:
-        """Wait until everything has been handed to the socket."""
-        await asyncio.sleep(0)
+    async def leave(self) -> None:
+        """End the session for our own reasons, and wait until everything has been handed to the socket."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            await conversation.close()
+            self.send(SessionEnded(self._session_id))
         await self._outbox.join()
 
     async def close(self) -> None:

@@ -35,6 +35,12 @@ class VirtualSoundCard:
         self._server: subprocess.Popen[bytes] | None = None
         self.environment = {"PULSE_SERVER": f"unix:{self._socket}"}
 
+    @property
+    def pid(self) -> int:
+        """The sound server's process id."""
+        assert self._server is not None
+        return self._server.pid
+
     def start(self) -> None:
         setup = self._folder / "setup.pa"
         setup.write_text(_SETUP.format(socket=self._socket))

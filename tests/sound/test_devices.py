@@ -1,0 +1,196 @@
+"""Microphones and speakers on the virtual sound card, through each library."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selam_cli.core.playout import PlayoutBuffer
+from selam_cli.errors import DeviceError
+from selam_cli.sound import devices
+from selam_cli.sound.devices import Device, find_device
+from selam_cli.sound.microphone import open_microphone
+from selam_cli.sound.resample import Resampler
+from selam_cli.sound.speaker import open_speaker
+from tests.support.needs import need, need_programs
+from tests.support.speech import correlation, spoken, trimmed
+from tests.support.vsound import PROGRAMS, VirtualSoundCard
+
+SENTENCE = "She had your dark suit in greasy wash water all year."
+
+
+def loads(name):
+    try:
+        __import__(name)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+@pytest.fixture(params=["portaudio", "miniaudio"])
+def library(request, monkeypatch):
+    need(request.param, loads({"portaudio": "sounddevice", "miniaudio": "miniaudio"}[request.param]))
+    monkeypatch.setenv(devices.BACKEND_VARIABLE, request.param)
+    return request.param
+
+
+def in_a_process_of_its_own(library, work, environment):
+    """PortAudio looks for devices once in a process, and this one may have looked before there were any."""
+    code = f"import asyncio; from tests.sound.test_devices import {work}; asyncio.run({work}())"
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.fixture
+def environment(sound_card, library):
+    return {**os.environ, "PYTHONPATH": "."}
+
+
+def test_speech_reaches_the_microphone_whole(library, environment, sound_card):
+    in_a_process_of_its_own(library, "hear_speech", environment)
+
+
+async def hear_speech():
+    card = _card()
+    said, blocks, times = spoken(SENTENCE), [], []
+    loop = asyncio.get_running_loop()
+    first = asyncio.Event()
+
+    def on_block(samples, ended_at):
+        blocks.append(samples)
+        times.append(ended_at)
+        first.set()
+
+    microphone = open_microphone(None, on_block, pytest.fail, loop=loop)
+    await asyncio.wait_for(first.wait(), 20)
+    await asyncio.to_thread(card.speak, said)
+    await asyncio.sleep(0.3)
+    microphone.close()
+    heard = np.concatenate(blocks)
+    assert heard.dtype == np.int16
+    assert correlation(trimmed(said), heard)[0] >= 0.99
+    assert times == sorted(times)
+
+
+def test_a_reply_leaves_the_speaker_without_a_break(library, environment, sound_card):
+    in_a_process_of_its_own(library, "play_speech", environment)
+
+
+async def play_speech():
+    card = _card()
+    said = spoken(SENTENCE)
+    buffers = []
+
+    def make_pull(rate_hz):
+        buffer = PlayoutBuffer(rate_hz)
+        resampler = Resampler(16_000, rate_hz)
+        buffers.append((buffer, np.concatenate((resampler.process(said), resampler.flush()))))
+        return buffer.pull
+
+    speaker = open_speaker(None, make_pull, pytest.fail, loop=asyncio.get_running_loop())
+    buffer, sound = buffers[0]
+    with card.recording() as recorded:
+        buffer.begin()
+        buffer.write(sound)
+        buffer.finish()
+        async with asyncio.timeout(30):
+            while not buffer.drained:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(speaker.delay_s + 0.2)
+    speaker.close()
+    assert correlation(trimmed(said), recorded[0])[0] >= 0.99
+    assert buffer.breaks == 0
+
+
+def _card():
+    """The card that the parent process started: its socket is in the environment."""
+    return VirtualSoundCard(Path(os.environ["PULSE_SERVER"].removeprefix("unix:")).parent)
+
+
+def test_a_sound_server_that_dies_is_noticed(library, tmp_path):
+    need_programs(*PROGRAMS)
+    card = VirtualSoundCard(tmp_path)
+    card.start()
+    try:
+        in_a_process_of_its_own(
+            library, "lose_the_server", {**os.environ, **card.environment, "PYTHONPATH": ".", "SERVER": str(card.pid)}
+        )
+    finally:
+        card.stop()
+
+
+async def lose_the_server():
+    lost = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    heard = asyncio.Event()
+    microphone = open_microphone(None, lambda *_: heard.set(), lambda _: lost.put_nowait("microphone"), loop=loop)
+    speaker = open_speaker(
+        None, lambda _: lambda frames: np.zeros(frames, np.int16), lambda _: lost.put_nowait("speaker"), loop=loop
+    )
+    await asyncio.wait_for(heard.wait(), 20)
+    os.kill(int(os.environ["SERVER"]), signal.SIGKILL)
+    async with asyncio.timeout(30):
+        assert {await lost.get(), await lost.get()} == {"microphone", "speaker"}
+    microphone.close()
+    speaker.close()
+
+
+def test_devices_lists_what_there_is(library, environment):
+    listed = subprocess.run(
+        [sys.executable, "-m", "selam_cli", "devices", "--json"], env=environment, capture_output=True, check=True
+    )
+    assert listed.stderr == b""
+    found = json.loads(listed.stdout)
+    for direction in ("inputs", "outputs"):
+        assert sum(device["is_default"] for device in found[direction]) == 1
+        assert set(found[direction][0]) == {"number", "name", "channels", "default_rate_hz", "host_api", "is_default"}
+    shown = subprocess.run(
+        [sys.executable, "-m", "selam_cli", "devices"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "Microphones" in shown.stdout
+    assert "✓ default" in shown.stdout
+
+
+@pytest.fixture
+def three(monkeypatch):
+    class Backend:
+        @staticmethod
+        def list_devices():
+            return [
+                Device(0, "Headset", "input", 1, 48_000, "ALSA", is_default=False),
+                Device(1, "USB Headset Pro", "input", 1, 48_000, "ALSA", is_default=True),
+                Device(2, "Headset", "output", 2, 48_000, "ALSA", is_default=True),
+            ]
+
+    monkeypatch.setattr(devices, "backends", lambda: [Backend])
+
+
+@pytest.mark.parametrize(
+    ("spec", "number"), [(None, 1), ("0", 0), ("headset", 0), ("usb", 1), ("Pro", 1), ("HEADSET", 0)]
+)
+def test_a_device_is_found_by_number_and_by_part_of_its_name(three, spec, number):
+    assert find_device(spec, "input")[1].number == number
+
+
+@pytest.mark.parametrize("spec", ["2", "banjo", "99"])
+def test_a_device_that_is_not_there_is_told_with_those_that_are(three, spec):
+    with pytest.raises(DeviceError, match="USB Headset Pro"):
+        find_device(spec, "input")
+
+
+def test_without_any_device_the_remedy_is_a_file(monkeypatch):
+    monkeypatch.setattr(devices, "backends", list)
+    with pytest.raises(DeviceError) as caught:
+        find_device(None, "input")
+    assert "--input FILE" in caught.value.remedy
+    with pytest.raises(DeviceError) as caught:
+        find_device(None, "output")
+    assert "--output null" in caught.value.remedy
