@@ -145,6 +145,7 @@ class TextPane(ScrollView, can_focus=True):
         """Wrap everything to the new width; the end stays in view, or the line that was on top does."""
         width = max(1, self.scrollable_content_region.width - GUTTER_CELLS)
         if width == self._width:
+            self._resized()
             return
         top = self._at_row(self.scroll_offset.y)
         self._width = width
@@ -157,8 +158,10 @@ class TextPane(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Follow the end for as long as the user stays there."""
         super().watch_scroll_y(old_value, new_value)
-        if not self._scrolling:
-            self._following = new_value >= self.max_scroll_y
+        if new_value >= self.max_scroll_y:
+            self._following = True
+        elif new_value < old_value:  # only the user scrolls up
+            self._following = False
 
     def _resized(self, *, shift: int = 0) -> None:
         height = sum(len(entry.lines) for entry in self._entries)

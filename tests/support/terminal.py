@@ -240,6 +240,8 @@ class Terminal:
                 was = self.alternate
                 (self.modes_on.add if found[2] == b"h" else self.modes_on.discard)(int(number))
                 if was and not self.alternate:
+                    self.display.erase_in_display(2)  # pyte has one screen; the main one was empty
+                    self.display.cursor_position()
                     self.on_alternate_left()
             return False
         if found.re is _QUESTION:

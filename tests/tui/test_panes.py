@@ -115,6 +115,14 @@ async def test_text_wraps_again_when_the_window_changes_and_the_end_stays_in_vie
         await until(pilot, lambda: "THE-END" in shown(app))
 
 
+async def test_the_end_stays_in_view_when_only_the_height_changes():
+    app = screen([text_line(turn, f"answer number {turn}") for turn in range(1, 60)])
+    async with app.run_test(size=(80, 40)) as pilot:
+        await until(pilot, lambda: "answer number 59" in shown(app))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "Control" in shown(app) and "answer number 59" in shown(app))
+
+
 async def test_who_scrolled_up_is_left_there_while_the_answer_grows():
     app = screen([text_line(turn, f"answer number {turn}") for turn in range(1, 60)])
     async with app.run_test(size=(80, 24)) as pilot:
