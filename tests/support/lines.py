@@ -1,0 +1,65 @@
+"""`talk --json` as a child process: send it commands, await its lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+
+
+class Lines:
+    """One engine and every line it has written."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.written: list[dict] = []
+        self._changed = asyncio.Condition()
+        self._reading = asyncio.create_task(self._read())
+        self.errors = b""
+
+    async def _read(self) -> None:
+        async for line in self.process.stdout:
+            async with self._changed:
+                self.written.append(json.loads(line))
+                self._changed.notify_all()
+
+    def send(self, line: str) -> None:
+        self.process.stdin.write(line.encode() + b"\n")
+
+    async def until(self, event: str, condition: Callable[[dict], object] = lambda _: True, count: int = 1) -> dict:
+        def found() -> list[dict]:
+            return [line for line in self.written if line["event"] == event and condition(line)]
+
+        async with self._changed:
+            try:
+                await asyncio.wait_for(self._changed.wait_for(lambda: len(found()) >= count), 30)
+            except TimeoutError:
+                raise AssertionError(f"no {event}; last: {self.written[-5:]}") from None
+        return found()[count - 1]
+
+    async def ended(self) -> int:
+        """Wait for the process's end, and return its status."""
+        self.errors = await asyncio.wait_for(self.process.stderr.read(), 30)
+        await self._reading
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+    def events(self, *names: str) -> list[dict]:
+        return [line for line in self.written if line["event"] in names]
+
+
+@asynccontextmanager
+async def talk_json(*arguments: str, environment: dict[str, str] | None = None):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "selam_cli", "talk", "--json", *arguments,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        limit=1 << 24, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    try:
+        yield Lines(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
