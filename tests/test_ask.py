@@ -1,0 +1,171 @@
+"""`ask` as scripts use it: a file or a pipe in, text out, and an exit status."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from selam_cli.core import protocol
+from selam_cli.core.protocol import AudioChunk, AudioEnd, ErrorReport, ReplyChunk, Response
+from selam_cli.sound.files import write_wav
+from tests.support.speech import correlation, spoken, trimmed
+from tests.support.voice_server import voice_server
+
+
+@pytest.fixture
+def question(tmp_path):
+    path = tmp_path / "question.wav"
+    write_wav(str(path), spoken("What time is it?"), 16_000)
+    return str(path)
+
+
+async def ask(*arguments, stdin=b"", environment=None):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "selam_cli", "ask", *arguments, env={**os.environ, **(environment or {})},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await asyncio.wait_for(process.communicate(stdin), 60)
+    assert b"Traceback" not in errors
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def test_a_question_to_the_embedded_agent(question, tmp_path):
+    out = tmp_path / "reply.wav"
+    status, output, errors = await ask(question, "--local", "--out", str(out))
+    assert (status, errors) == (0, "")
+    you, agent = output.splitlines()
+    assert you.startswith("You: (")
+    assert agent.startswith("Agent: You spoke for ")
+    reply, rate_hz = soundfile.read(out, dtype="int16")
+    assert rate_hz == 16_000
+    assert correlation(trimmed(soundfile.read(question, dtype="int16")[0]), reply)[0] >= 0.99
+
+
+async def test_raw_sound_on_standard_input(question):
+    said, _ = soundfile.read(question, dtype="int16")
+    async with voice_server() as server:
+        answered = asyncio.create_task(answer_when_silent(server))
+        status, output, _ = await ask("-", "--server", server.url, stdin=said.tobytes() + b"\x01")
+        await answered
+    assert status == 0
+    assert output == "You: what time is it\nAgent: Time to go.\n"
+    assert np.array_equal(np.frombuffer(server.audio, "<i2")[: len(said)], said)
+
+
+async def answer_when_silent(server, *, sound=b"\x01\x02" * 2_400, rate_hz=24_000):
+    await server.until(lambda: len(server.audio) > 32_000 and not any(server.audio[-32_000:]))
+    await server.send(protocol.Transcription("what time is it"))
+    await server.send(Response("Time to go."))
+    for start in range(0, len(sound), 4_800):
+        await server.send(ReplyChunk(sound[start : start + 4_800], "pcm16", rate_hz))
+    await server.send(AudioEnd(len(sound) // 4_800))
+
+
+async def test_the_replys_own_rate_is_kept(question, tmp_path):
+    out = tmp_path / "reply.wav"
+    async with voice_server() as server:
+        answered = asyncio.create_task(answer_when_silent(server))
+        status, _, _ = await ask(question, "--server", server.url, "--out", str(out))
+        await answered
+    assert status == 0
+    reply, rate_hz = soundfile.read(out, dtype="int16")
+    assert rate_hz == 24_000
+    assert reply.tobytes() == b"\x01\x02" * 2_400
+
+
+async def test_json_writes_the_same_lines_as_talk(question):
+    async with voice_server() as server:
+        answered = asyncio.create_task(answer_when_silent(server))
+        status, output, errors = await ask(question, "--server", server.url, "--json")
+        await answered
+    assert (status, errors) == (0, "")
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert lines[0]["event"] == "hello"
+    assert lines[-1]["event"] == "session_ended"
+    assert [line["outcome"] for line in lines if line["event"] == "turn_ended"] == ["answered"]
+
+
+async def test_a_question_cut_by_a_lost_connection_is_asked_again_whole(question):
+    said, _ = soundfile.read(question, dtype="int16")
+    async with voice_server() as server:
+        asking = asyncio.create_task(ask(question, "--server", server.url))
+        await server.until(lambda: len(server.audio) >= 6_400)
+        before = len(server.received)
+        await server.drop()
+        await server.until(lambda: len(server.sids) == 2)
+        await server.until(lambda: not any(server.audio[-32_000:]))
+        await server.send(Response("Here I am."))
+        await server.send(AudioEnd(0))
+        status, output, _ = await asking
+    again = b"".join(message.audio for _, message in server.received[before:] if isinstance(message, AudioChunk))
+    assert status == 0
+    assert output == "Agent: Here I am.\n"
+    assert np.array_equal(np.frombuffer(again, "<i2")[: len(said)], said)
+
+
+async def test_no_answer_in_time_is_status_6(question):
+    async with voice_server() as server:
+        status, output, errors = await ask(question, "--server", server.url, "--timeout", "3")
+    assert status == 6
+    assert output == ""
+    assert "No answer came within 3 seconds." in errors
+
+
+async def test_an_error_of_the_service_is_status_6_with_its_message(question):
+    async with voice_server() as server:
+        asking = asyncio.create_task(ask(question, "--server", server.url))
+        await server.until(lambda: len(server.audio) > 32_000 and not any(server.audio[-32_000:]))
+        await server.send(ErrorReport("audio_error", "It is too quiet."))
+        status, _, errors = await asking
+    assert status == 6
+    assert errors.startswith("It is too quiet.")
+
+
+async def test_a_refused_key_is_status_3(question):
+    async with voice_server() as server:
+
+        def refuse():
+            from socketio.exceptions import ConnectionRefusedError as Refused  # noqa: PLC0415  # shadows a builtin
+
+            raise Refused("authentication_error", {"type": "authentication_error", "message": "Unknown key."})
+
+        server.refuse = refuse
+        status, _, errors = await ask(
+            question, "--server", server.url, environment={"SELAM_API_KEY": "sk-selam-test-canary"}
+        )
+    assert status == 3
+    assert errors.startswith("Unknown key.")
+    assert "canary" not in errors
+
+
+async def test_an_unreachable_server_is_status_4(question):
+    status, _, errors = await ask(question, "--server", "ws://127.0.0.1:1")
+    assert status == 4
+    assert errors.startswith("Nothing answers at ws://127.0.0.1:1.")
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "no file"), (b"", "no audio"), (b"hello\n" * 50, "no audio")])
+async def test_a_file_that_is_no_sound_is_status_2(tmp_path, content, said):
+    path = tmp_path / "x.wav"
+    if content is not None:
+        path.write_bytes(content)
+    status, output, errors = await ask(str(path), "--local")
+    assert (status, output) == (2, "")
+    assert said in errors
+
+
+async def test_empty_standard_input_is_status_2():
+    status, _, errors = await ask("-", "--local", stdin=b"")
+    assert status == 2
+    assert "no sound" in errors
+
+
+async def test_a_reply_that_cannot_be_written_is_told_before_anything_is_said(question):
+    status, _, errors = await ask(question, "--local", "--out", "/nowhere/at/all.wav")
+    assert status == 2
+    assert "cannot be written" in errors

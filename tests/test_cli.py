@@ -1,0 +1,109 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from selam_cli import __version__, cli
+from selam_cli.core.catalog import VOICES
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "selam_cli", *arguments],
+        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL, **options,
+    )  # fmt: skip
+
+
+def test_version():
+    assert run("--version").stdout == f"selam-voice {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["talk", "ask"])
+def test_help_lists_the_shared_options_and_the_guides_advice(command):
+    told = " ".join(run(command, "--help", env={**os.environ, "COLUMNS": "200"}).stdout.split())
+    for option in ("--voice", "--language", "--instructions", "--vad-threshold", "--interrupt-threshold", "--server",
+                   "--local", "--input", "--output", "--insecure", "--json"):  # fmt: skip
+        assert option in told
+    assert "A headset keeps the agent from hearing itself" in told
+
+
+def test_without_arguments_there_is_help_and_no_error():
+    outcome = run()
+    assert outcome.returncode == 0
+    assert "talk" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dance"], "No such command"),
+        (["talk", "--loud"], "No such option"),
+        (["ask"], "Missing argument"),
+        (["ask", "x.wav", "--timeout", "0"], "--timeout"),
+        (["ask", "x.wav", "--timeout", "soon"], "--timeout"),
+        (["serve", "--port", "99999"], "--port"),
+        (["talk"], "needs a terminal"),
+        (["talk", "--local", "--server", "ws://127.0.0.1"], "--local and --server"),
+    ],
+)
+def test_wrong_usage_is_two_sentences_and_status_2(arguments, said):
+    outcome = run(*arguments)
+    assert outcome.returncode == 2
+    assert said in outcome.stderr
+    assert len(outcome.stderr.strip().splitlines()) == 2
+    assert outcome.stdout == ""
+
+
+def test_voices_lists_every_voice_by_its_language():
+    listed = json.loads(run("voices", "--json").stdout)
+    assert {voice["name"] for voice in listed["voices"]} == set(VOICES)
+    assert listed["default"] == "mekdes"
+    shown = run("voices").stdout
+    assert "አማርኛ" in shown
+    assert "mekdes (female)" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "not_loaded"),
+    [
+        (["--help"], ["textual", "socketio", "aiohttp", "numpy", "sounddevice", "soundfile", "platformdirs"]),
+        (["voices", "--json"], ["textual", "socketio", "aiohttp", "numpy", "sounddevice", "soundfile"]),
+        (["ask", "/nowhere.wav", "--local"], ["textual"]),
+        (["serve", "--workers", "2"], ["textual", "sounddevice", "soundfile"]),
+    ],
+)
+def test_a_command_loads_what_it_needs_and_no_more(arguments, not_loaded):
+    code = (
+        "import sys\nfrom selam_cli.cli import run\ntry:\n    run(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print('LOADED', *sys.modules)"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = set(outcome.stdout.rpartition("LOADED")[2].split())
+    assert "selam_cli.cli" in loaded
+    assert not loaded & set(not_loaded)
+
+
+def test_a_bug_is_a_sentence_and_a_traceback_only_for_those_who_ask(monkeypatch, capsys):
+    def broken(**_):
+        raise ZeroDivisionError("sk-selam-test-secret")
+
+    monkeypatch.setattr("selam_cli.listings.show_voices", broken)
+    assert cli.run(["voices"]) == 1
+    told = capsys.readouterr().err
+    assert "ZeroDivisionError" in told
+    assert "SELAM_DEBUG=1" in told
+    assert "secret" not in told
+    monkeypatch.setenv("SELAM_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        cli.run(["voices"])
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_of_ours():
+    command = f"{sys.executable} -m selam_cli voices --json | true"
+    outcome = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in outcome.stderr
+    assert "Exception" not in outcome.stderr
