@@ -174,7 +174,8 @@ class TextPane(ScrollView, can_focus=True):
         self.refresh()
 
     def _to_end(self) -> None:
-        self.scroll_end(animate=False, immediate=True, x_axis=False)
+        # By force, for until the next layout Textual knows no scroll bar, and without one nothing is scrolled.
+        self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
         self._scrolling = False
 
     def _refresh_entry(self, index: int, from_line: int) -> None:
