@@ -74,6 +74,26 @@ class VirtualSoundCard:
         subprocess.run(["paplay", "--device=mic", path], env={**os.environ, **self.environment}, check=True, timeout=60)
 
     @contextmanager
+    def listening(self):
+        """Listen at the microphone; what is yielded returns once something loud has been heard there."""
+        listener = subprocess.Popen(
+            ["parec", "-d", "vmic", "--format=s16le", "--rate=16000", "--channels=1", "--latency-msec=10"],
+            env={**os.environ, **self.environment}, stdout=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+
+        def until_loud() -> None:
+            while block := listener.stdout.read(320):
+                if np.abs(np.frombuffer(block[: len(block) // 2 * 2], "<i2").astype(int)).max(initial=0) > 300:
+                    return
+
+        listener.stdout.read(320)
+        try:
+            yield until_loud
+        finally:
+            listener.kill()
+            listener.wait()
+
+    @contextmanager
     def recording(self, rate_hz: int = 16_000):
         """Record the speaker; the list that is yielded holds the samples afterwards."""
         path = self._folder / "recorded.raw"

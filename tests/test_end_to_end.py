@@ -1,0 +1,105 @@
+"""The main job on real input: a voice in a (virtual) microphone, through the real screen, to a server and back."""
+
+import asyncio
+import sys
+
+import numpy as np
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
+
+from selam_cli.core import protocol
+from selam_cli.core.protocol import AudioChunk, AudioEnd, ReplyChunk, Response
+from tests.support.speech import correlation, spoken, trimmed
+from tests.support.terminal import Terminal
+from tests.support.voice_server import voice_server
+
+QUESTION = "The quick brown fox jumps over the lazy dog, and then it sleeps."
+ANSWER = "A rainbow is a division of white light into many beautiful colors."
+
+
+def talk(*arguments, sound_card, columns=100, rows=30):
+    return Terminal(
+        [sys.executable, "-m", "selam_cli", "talk", *arguments],
+        kitty=True, columns=columns, rows=rows, environment=sound_card.environment,
+    )  # fmt: skip
+
+
+async def ready(terminal):
+    await asyncio.to_thread(terminal.wait_for_text, "READY")
+    await asyncio.to_thread(terminal.wait_for, lambda: "hold space  " in terminal.text, "releases are told")
+
+
+def breaks(recorded, original):
+    """Count runs of 3 ms of exact silence within the span of the sound where the original has none."""
+    _, place = correlation(original, recorded)
+    window = recorded[place : place + len(original)]
+    size = 48
+    silent = [not window[at : at + size].any() and np.abs(original[at : at + size]).max() > 50
+              for at in range(0, len(original) - size, size)]  # fmt: skip
+    return sum(silent)
+
+
+async def test_a_spoken_question_reaches_the_server_and_the_answer_the_ear(sound_card):
+    question, answer = trimmed(spoken(QUESTION)), trimmed(spoken(ANSWER, "rms"))
+    async with voice_server() as server:
+        with talk("--server", server.url, sound_card=sound_card) as terminal:
+            await ready(terminal)
+            terminal.press(" ")
+            await server.until(lambda: server.audio)
+            await asyncio.to_thread(sound_card.speak, question)
+            terminal.release(" ")
+            await server.until(lambda: len(server.audio) > 32_000 and not any(server.audio[-32_000:]))
+            heard = np.frombuffer(server.audio, "<i2")
+
+            with sound_card.recording() as recorded:
+                await server.send(protocol.Transcription("the quick brown fox"))
+                await server.send(Response(ANSWER))
+                for start in range(0, len(answer), 1_600):
+                    await server.send(ReplyChunk(answer[start : start + 1_600].tobytes()))
+                    await asyncio.sleep(0.08)
+                await server.send(AudioEnd(len(answer) // 1_600))
+                await asyncio.to_thread(terminal.wait_for_text, "the quick brown fox")
+                await asyncio.to_thread(terminal.wait_for_text, "A rainbow is a division")
+                await asyncio.to_thread(terminal.wait_for_text, "READY")
+            terminal.press("q")
+            assert await asyncio.to_thread(terminal.wait_for_exit) == 0
+    assert correlation(question, heard)[0] >= 0.99
+    assert correlation(answer, recorded[0])[0] >= 0.99
+    assert breaks(recorded[0], answer) == 0
+
+
+async def test_with_the_embedded_agent_you_hear_yourself(sound_card):
+    question = trimmed(spoken(QUESTION))
+    with talk("--local", sound_card=sound_card) as terminal:
+        await ready(terminal)
+        terminal.tap(" ")
+        await asyncio.to_thread(terminal.wait_for_text, "MICROPHONE")
+        await asyncio.to_thread(sound_card.speak, question)
+        with sound_card.recording() as recorded:
+            terminal.tap(" ")
+            await asyncio.to_thread(terminal.wait_for_text, "This is how you sounded")
+            await asyncio.to_thread(terminal.wait_for_text, "SPEAKING")
+            await asyncio.to_thread(terminal.wait_for_text, "READY")
+        terminal.press("q")
+        assert await asyncio.to_thread(terminal.wait_for_exit) == 0
+    assert correlation(question, recorded[0])[0] >= 0.98
+    assert breaks(recorded[0], question) == 0
+
+
+async def test_what_was_said_just_before_the_key_is_in_the_utterance(sound_card):
+    """A hasty speaker begins before the key: the pre-roll has it."""
+    question = trimmed(spoken("Stop at once."))
+    async with voice_server() as server:
+        with talk("--server", server.url, sound_card=sound_card) as terminal:
+            await ready(terminal)
+            with sound_card.listening() as until_loud:
+                speaking = asyncio.create_task(asyncio.to_thread(sound_card.speak, question))
+                await asyncio.to_thread(until_loud)
+            terminal.press(" ")
+            await speaking
+            terminal.release(" ")
+            await server.until(lambda: len(server.audio) > 32_000 and not any(server.audio[-32_000:]))
+    sent = b"".join(message.audio for message in server.messages(AudioChunk))
+    assert correlation(question, np.frombuffer(sent, "<i2"))[0] >= 0.99
