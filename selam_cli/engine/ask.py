@@ -158,6 +158,8 @@ class _Turn:
         if self._writer is not None:
             self._writer.write(event, time.monotonic() - self._started_at)
         match event:
+            case events.Notice(code="no_key" | "voice_mismatch") if self._writer is None:
+                self._streams.say(f"{event.message} {event.remedy}")
             case events.Connecting():
                 self._progress.tell(f"connecting to {event.server}")
             case events.SessionStarted():

@@ -32,6 +32,7 @@ class EngineClient:
         self._sending = threading.Lock()
         self._unsent = bytearray()
         self._reader: threading.Thread | None = None
+        self._errors: threading.Thread | None = None
         self._early_words = b""
 
     @classmethod
@@ -69,10 +70,10 @@ class EngineClient:
     def listen(self, on_event: Callable[[float, Event], None], on_exit: Callable[[int], None]) -> None:
         """Hand over every event, from the first line on, and the exit status at the end; both in a thread."""
         assert self._process.stdout is not None  # noqa: S101  # Popen was given PIPE
-        errors = threading.Thread(target=self._keep_early_words, name="engine-stderr", daemon=True)
-        errors.start()
+        self._errors = threading.Thread(target=self._keep_early_words, name="engine-stderr", daemon=True)
+        self._errors.start()
         self._reader = threading.Thread(
-            target=self._read, args=(self._process.stdout, on_event, on_exit, errors), name="engine-lines", daemon=True
+            target=self._read, args=(self._process.stdout, on_event, on_exit), name="engine-lines", daemon=True
         )
         self._reader.start()
 
@@ -92,10 +93,13 @@ class EngineClient:
             if self._process.stdin is not None:
                 self._process.stdin.close()
         try:
-            return self._process.wait(LEAVE_WITHIN_S)
+            status = self._process.wait(LEAVE_WITHIN_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            return self._process.wait()
+            status = self._process.wait()
+        if self._errors is not None:
+            self._errors.join(1.0)
+        return status
 
     def _flush(self) -> None:
         if self._process.stdin is None or self._process.stdin.closed:
@@ -110,7 +114,6 @@ class EngineClient:
         lines: IO[bytes],
         on_event: Callable[[float, Event], None],
         on_exit: Callable[[int], None],
-        errors: threading.Thread,
     ) -> None:
         buffered = bytearray()
         while piece := lines.read(65_536):
@@ -120,7 +123,8 @@ class EngineClient:
             for line in whole:
                 self._hand_over(line, on_event)
         status = self._process.wait()
-        errors.join(1.0)
+        if self._errors is not None:
+            self._errors.join(1.0)
         on_exit(status)
 
     @staticmethod

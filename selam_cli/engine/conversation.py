@@ -298,7 +298,7 @@ class Conversation:
         self._apply(message)
         if message.is_final and self._latency.transcribed():
             self._emit(self._latency.event())
-        self._emit(events.Transcription(self._state.turn, self._state.user_text, message.is_final))
+        self._emit(events.Transcription(self._state.turn, message.text, message.is_final))
         if self._state.stage is Stage.WAITING and self._no_answer is None and not self.capture.talking:
             self._expect_answer()
 

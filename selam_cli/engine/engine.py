@@ -94,6 +94,7 @@ class VoiceEngine:
         """Hold the conversation until `quit`; return the exit status (cli.md)."""
         self._emit(events.Hello(events.PROTOCOL_VERSION, __version__))
         self.conversation.tell_state()
+        self._tell_of_missing_key()
         self._warn_of_mismatch()
         try:
             self._start_link()
@@ -437,6 +438,11 @@ class VoiceEngine:
         self._emit(event)
         if isinstance(event, events.TurnEnded) and self._restart_wanted and self._restarting is None:
             self._restarting = asyncio.get_running_loop().call_later(0, self._restart_if_idle)
+
+    def _tell_of_missing_key(self) -> None:
+        if self._target.kind == "embedded" and not self._settings.local:
+            sentence = "No API key is set, so you talk with the embedded agent on this machine."
+            self._emit(events.Notice("no_key", "info", sentence, "Set SELAM_API_KEY to talk with the hosted one."))
 
     def _warn_of_mismatch(self) -> None:
         warning = catalog.mismatch(self.conversation.state.voice, self.conversation.state.language)

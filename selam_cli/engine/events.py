@@ -80,7 +80,7 @@ class TalkEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Transcription(Event):
-    """All that was understood in the turn so far; a text that is not final may be revised by the next."""
+    """What was understood, as the server says it: the next revises one that is not final, and follows one that is."""
 
     name: ClassVar[str] = "transcription"
     turn: int

@@ -149,7 +149,7 @@ class Mp3Stream:
         following = self._unread[header.size_bytes : header.size_bytes + 4]
         if len(following) < 4:
             return final and not following
-        return following[:3] in (b"TAG", b"ID3") or header.chains_with(frame_header(following))
+        return following.startswith((b"TAG", b"ID3")) or header.chains_with(frame_header(following))
 
     def _begin_file(self) -> None:
         self._context, self._trim, self._remaining = [], 0, None

@@ -373,6 +373,10 @@ def _last_words(app: SelamScreen, status: int | None, engine_status: int) -> int
     if app.state.exit_status:
         _say(*(words for words in (app.engine_words,) if words))
         return app.state.exit_status if app.state.exit_status > 0 else 1
+    if engine_status > 0:
+        # A refusal, or a server that was not there: the user has read it and left, and a script wants to know.
+        _say(app.engine_words)
+        return engine_status
     return 0
 
 

@@ -34,6 +34,10 @@ class TranscriptionPane(TextPane):
         match event:
             case events.Transcription(turn=turn, text=text, is_final=is_final):
                 self._understood(turn, text, is_final=is_final)
+            case events.Connected(again=True):
+                self.tell("info", "A new session has begun; the agent may not remember what was said before.")
+            case events.Connected(message=message) if message:
+                self.tell("info", message)
             case events.TurnEnded(turn=turn, outcome=outcome) if outcome in _QUIET:
                 self._close(turn, outcome)
             case events.Notice(severity=severity, message=message, remedy=remedy):
