@@ -27,9 +27,11 @@ FADE_MS: Final = 5.0
 class _Reply:
     """One reply's sound. The writer appends and counts `written`; the reader takes and counts `taken`."""
 
-    __slots__ = ("breaks", "finished", "head", "offset", "playing", "queue", "taken", "written")
+    __slots__ = ("breaks", "finished", "head", "leaving", "offset", "playing", "queue", "taken", "written")
 
-    def __init__(self) -> None:
+    def __init__(self, leaving: _Reply | None = None) -> None:
+        self.leaving = leaving
+        """The reply before, which has yet to fade out. It travels with its successor, so that both change at once."""
         self.queue: deque[Samples] = deque()
         self.head: Samples = np.zeros(0, np.int16)
         self.offset = 0
@@ -69,7 +71,6 @@ class PlayoutBuffer:
         self._fade_in = np.linspace(0.0, 1.0, self._fade, dtype=np.float32)
         self._reply = _Reply()
         self._reply.finished = True
-        self._leaving: _Reply | None = None
 
     # --- the writer's side --------------------------------------------------------------------------------------------
 
@@ -91,9 +92,9 @@ class PlayoutBuffer:
 
     def stop(self) -> None:
         """Forget what is queued; what sounds now fades out within the fade time, then there is exact silence."""
-        old, silent = self._reply, _Reply()
+        old = self._reply
+        silent = _Reply(leaving=old if old.playing else old.leaving)
         silent.finished = True
-        self._leaving = old if old.playing else None
         self._reply = silent
 
     # --- the reader's side --------------------------------------------------------------------------------------------
@@ -101,18 +102,20 @@ class PlayoutBuffer:
     def pull(self, frames: int) -> Samples:
         """Return exactly `frames` samples, silence where there is nothing to play."""
         out = np.zeros(frames, np.int16)
-        leaving, self._leaving = self._leaving, None
-        if leaving is not None:
+        reply = self._reply
+        leaving, reply.leaving = reply.leaving, None
+        # Two replies may name the same predecessor where they followed within one pull; it leaves once.
+        if leaving is not None and leaving.playing:
+            leaving.playing = False
             tail = out[: self._fade]
             self._fade_out(tail[: leaving.take_into(tail)])
-            return out
-        reply = self._reply
-        if reply.playing or self._may_start(reply):
+        elif reply.playing or self._may_start(reply, frames):
             self._play(reply, out)
         return out
 
-    def _may_start(self, reply: _Reply) -> bool:
-        return reply.queued > 0 and (reply.finished or reply.queued >= max(self._target, self._fade))
+    def _may_start(self, reply: _Reply, frames: int) -> bool:
+        # A device that takes more at a time than the target would otherwise run dry at once.
+        return reply.queued > 0 and (reply.finished or reply.queued >= max(self._target, frames + self._fade))
 
     def _play(self, reply: _Reply, out: Samples) -> None:
         resuming = not reply.playing and reply.breaks > 0

@@ -91,6 +91,43 @@ def test_the_next_reply_begins_after_the_old_ones_fade_and_counts_from_zero():
     assert (heard[BLOCK : 2 * BLOCK] == -5).all()
 
 
+@pytest.mark.parametrize("again", [1, 2, 3])
+def test_a_fade_out_survives_that_the_next_reply_begins_within_the_same_block(again):
+    buffer = PlayoutBuffer(RATE, start_ms=20)
+    buffer.begin()
+    buffer.write(np.full(RATE, 10_000, np.int16))
+    pulled(buffer, 5)
+    for _ in range(again):
+        buffer.stop()
+    buffer.begin()
+    after = pulled(buffer, 5)
+    assert after[0] == 10_000
+    assert np.abs(np.diff(after.astype(np.int32))).max() < 200
+    assert not after[80:].any()
+
+
+def test_a_reply_that_was_waiting_when_stopped_never_sounds():
+    buffer = PlayoutBuffer(RATE, start_ms=100)
+    buffer.begin()
+    buffer.write(np.full(BLOCK, 10_000, np.int16))
+    buffer.stop()
+    assert not pulled(buffer, 5).any()
+
+
+def test_a_device_that_takes_more_at_a_time_than_the_target_has_no_break():
+    buffer = PlayoutBuffer(RATE, start_ms=20)
+    sound = sine(RATE)
+    buffer.begin()
+    heard = []
+    for piece in np.split(sound, 20):
+        buffer.write(piece)
+        heard.append(buffer.pull(800))
+    buffer.finish()
+    heard += [buffer.pull(800) for _ in range(3)]
+    assert buffer.breaks == 0
+    assert np.array_equal(np.trim_zeros(np.concatenate(heard)), np.trim_zeros(sound))
+
+
 def test_what_was_rendered_is_known_to_the_sample():
     buffer = PlayoutBuffer(RATE, start_ms=0)
     buffer.begin()
