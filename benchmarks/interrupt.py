@@ -87,10 +87,9 @@ async def _measured(card: VirtualSoundCard) -> list[float]:
                 terminal.press(" ")
                 await asyncio.sleep(0.5)
                 took.append(ear.loud_at - pressed_at)
-                terminal.tap("escape")
-                terminal.release(" ")
-                await until(lambda: "READY" in terminal.text)
-                await asyncio.sleep(1.0)
+                terminal.release(" ")  # the next reply answers this
+                await until(lambda: "THINKING" in terminal.text)
+                await asyncio.sleep(0.5)
         finally:
             await asyncio.to_thread(context.__exit__, None, None, None)
             ear.close()

@@ -30,16 +30,16 @@ def talk(voice: str = "mekdes"):
     class Stock(App):
         TITLE = "PAINTED"
         BINDINGS = [("q", "quit", "Quit"), ("s", "quit", "Settings"), ("d", "quit", "Devices")]
-        CSS = "RichLog, Static { border: round white; } Horizontal { height: 1fr; }"
+        CSS = "RichLog, .box { border: round white; } Horizontal { height: 1fr; } Vertical.low { height: 5; }"
         def compose(self):
             yield Header()
             with Horizontal():
                 with Vertical():
                     yield RichLog()
                     yield RichLog()
-                yield Static("control")
-            with Vertical():
-                yield Static("ready")
+                yield Static("control", classes="box")
+            with Vertical(classes="low"):
+                yield Static("ready", classes="box")
                 yield ProgressBar(100)
             yield Footer()
         def on_mount(self):
