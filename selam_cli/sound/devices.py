@@ -38,8 +38,8 @@ def backends() -> list[ModuleType]:
             from selam_cli.sound import portaudio  # noqa: PLC0415  # it needs a system library
 
             found.append(portaudio)
-        except (OSError, ImportError):
-            pass  # OSError: the wheel for Linux brings no PortAudio of its own
+        except ImportError:
+            pass  # the wheel for Linux brings no PortAudio of its own
     if wanted != "portaudio":
         try:
             from selam_cli.sound import mini  # noqa: PLC0415  # no wheel on every platform
@@ -51,8 +51,8 @@ def backends() -> list[ModuleType]:
 
 
 def list_devices() -> list[Device]:
-    """Return all devices, as the first library that finds any lists them."""
-    return _first_list()[1]
+    """Return all devices: the microphones as the first library that finds any lists them, the speakers likewise."""
+    return [*_candidates("input")[1], *_candidates("output")[1]]
 
 
 def find_device(spec: str | None, direction: Direction) -> tuple[ModuleType, Device]:
@@ -60,9 +60,8 @@ def find_device(spec: str | None, direction: Direction) -> tuple[ModuleType, Dev
 
     `spec` is None for the default one, a number, or a part of a name. Raises DeviceError where there is none.
     """
-    backend, devices = _first_list()
-    candidates = [device for device in devices if device.direction == direction]
-    if backend is None or not candidates:
+    backend, candidates = _candidates(direction)
+    if backend is None:
         raise no_device(direction)
     if spec is None:
         return backend, next((device for device in candidates if device.is_default), candidates[0])
@@ -88,11 +87,11 @@ def no_device(direction: Direction) -> DeviceError:
 _WORDS: Final = {"input": "microphone", "output": "speaker"}
 
 
-def _first_list() -> tuple[ModuleType | None, list[Device]]:
+def _candidates(direction: Direction) -> tuple[ModuleType | None, list[Device]]:
     for backend in backends():
-        devices: list[Device] = backend.list_devices()
-        if devices:
-            return backend, devices
+        found = [device for device in backend.list_devices() if device.direction == direction]
+        if found:
+            return backend, found
     return None, []
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
+import wave
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +20,21 @@ from selam_cli.errors import DeviceError, UsageFault
 from selam_cli.sound.resample import Resampler
 from selam_cli.sound.streams import Pull, Samples
 
+log = logging.getLogger(__name__)
+
 BLOCK_MS: Final = 20
 SPEAKER_FILE_RATE_HZ: Final = 24_000
 HEADER_EVERY_S: Final = 1.0
+MAX_PAUSE_S: Final = 1.0
+"""Digital silence up to this long belongs to a reply, as between two sentences; longer, it lies between replies."""
+
+MAX_BEHIND_S: Final = 1.0
+"""A program that was stopped for longer goes on from now; it does not make up for hours in a burst."""
 
 
-def is_file(spec: str | None) -> bool:
-    """Say whether a device's name means a file."""
-    return spec is not None and (spec.lower().endswith(".wav") or Path(spec).is_file())
+def is_wav(spec: str) -> bool:
+    """Say whether a device's name means a WAV file, whether there is one or not."""
+    return spec.lower().endswith(".wav")
 
 
 def read_speech(path: str) -> Samples:
@@ -40,9 +50,9 @@ def read_speech(path: str) -> Samples:
         raise UsageFault(problem, "Give a WAV file, such as a recording of your voice.") from None
     if not len(samples):
         raise UsageFault(f"The file {path} holds no sound.", "Give a recording that is not empty.")
-    mono: Samples = np.clip(np.rint(samples.mean(axis=1) * 32_768.0), -32_768, 32_767).astype(np.int16)
-    if rate_hz == WIRE_RATE_HZ:
-        return mono
+    # A float file may hold what is no number.
+    mixed = np.nan_to_num(samples.mean(axis=1) * 32_768.0, posinf=32_767.0, neginf=-32_768.0)
+    mono: Samples = np.clip(np.rint(mixed), -32_768, 32_767).astype(np.int16)
     resampler = Resampler(rate_hz, WIRE_RATE_HZ)
     return np.concatenate((resampler.process(mono), resampler.flush()))
 
@@ -73,6 +83,8 @@ class Metronome:
             self._timer = None
 
     def _beat(self) -> None:
+        if self._loop.time() - self._next_at > MAX_BEHIND_S:
+            self._next_at = self._loop.time()
         self._next_at += BLOCK_MS / 1_000
         self._timer = self._loop.call_at(self._next_at, self._due)
 
@@ -99,7 +111,10 @@ class FileMicrophone:
         self._at = 0
 
     def hush(self) -> None:
-        """Fall silent once the key's tail is over: a released key cuts the file as it would cut a voice."""
+        """Speak on to the end: a released key cuts the file as it cuts a voice, by the gate and after its tail.
+
+        Silence here would fall into that tail, and into speech that goes on after a wrongly inferred release.
+        """
 
     def close(self) -> None:
         """Deliver no more."""
@@ -136,29 +151,69 @@ class NullSpeaker:
 
 
 class FileSpeaker(NullSpeaker):
-    """A file that keeps what would have sounded, without the silence between replies."""
+    """A WAV file that keeps what would have sounded: 16-bit, mono, 24 kHz, without the silence between replies.
+
+    Its header is right after every second of sound, so that a killed program leaves a readable file; that is why it is
+    written with `wave`, for libsndfile brings a header up to date only when it closes its file.
+    """
 
     def __init__(self, path: str, make_pull: Callable[[int], Pull], loop: asyncio.AbstractEventLoop) -> None:
         try:
-            self._file = soundfile.SoundFile(path, "w", self.rate_hz, 1, "PCM_16", format="WAV")
-        except (soundfile.LibsndfileError, OSError):
+            # Unbuffered: on a full disk there is nothing left that could not be written, and the header still can be.
+            self._file = Path(path).open("wb", buffering=0)  # noqa: SIM115  # open as long as the speaker is
+            self._wav = _begun(self._file, self.rate_hz)
+        except OSError:
             raise DeviceError(f"The file {path} cannot be written.", "Name another with --output.") from None
-        self._unflushed_s = 0.0
+        self._silent = 0
+        self._unflushed = 0
         super().__init__(make_pull, loop)
         self.name = Path(path).name
 
     def close(self) -> None:
         """Take no more, and complete the file."""
         super().close()
-        with contextlib.suppress(soundfile.LibsndfileError):  # a full disk was noticed by whoever wrote before
-            self._file.close()
+        self._complete()
 
     def _take(self, _: float) -> None:
         block = self._pull(self.rate_hz * BLOCK_MS // 1_000)
-        if not block.any():
+        if self._file.closed:
             return
-        self._file.write(block)
-        self._unflushed_s += BLOCK_MS / 1_000
-        if self._unflushed_s >= HEADER_EVERY_S:
-            self._unflushed_s = 0.0
-            self._file.flush()  # writes the header too, so that a killed program leaves a readable file
+        try:
+            self._keep(block)
+        except OSError as failure:
+            # The conversation goes on, and what was kept so far stays readable.
+            log.warning("The sound is kept no further: %s", failure)
+            self._complete()
+
+    def _keep(self, block: Samples) -> None:
+        sounding = np.flatnonzero(block)
+        if not len(sounding):
+            self._silent += len(block)
+            return
+        first, last = int(sounding[0]), int(sounding[-1])
+        pause = self._silent + first
+        if self._wav.tell() and pause <= MAX_PAUSE_S * self.rate_hz:
+            self._write(np.zeros(pause, np.int16))
+        self._write(block[first : last + 1])
+        self._silent = len(block) - 1 - last
+
+    def _write(self, samples: Samples) -> None:
+        self._wav.writeframesraw(samples.astype("<i2").tobytes())
+        self._unflushed += len(samples)
+        if self._unflushed >= HEADER_EVERY_S * self.rate_hz:
+            self._unflushed = 0
+            self._wav.writeframes(b"")  # brings the header up to date
+
+    def _complete(self) -> None:
+        with contextlib.suppress(OSError):  # a disk that is gone
+            self._wav.close()
+        self._file.close()
+
+
+def _begun(file: FileIO, rate_hz: int) -> wave.Wave_write:
+    wav = wave.open(file, "wb")  # noqa: SIM115  # its file is closed with the speaker
+    wav.setnchannels(1)
+    wav.setsampwidth(2)
+    wav.setframerate(rate_hz)
+    wav.writeframes(b"")  # a file without sound is a file with a header, too
+    return wav

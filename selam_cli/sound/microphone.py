@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.sound.devices import find_device
-from selam_cli.sound.files import FileMicrophone, is_file
+from selam_cli.sound.files import FileMicrophone, is_wav
 from selam_cli.sound.resample import Resampler
 from selam_cli.sound.streams import InputStream, Samples
 
@@ -40,7 +41,7 @@ def open_microphone(
 
     `on_lost` is called with a reason when it ends by itself. Raises DeviceError, or UsageFault for a file.
     """
-    if spec is not None and is_file(spec):
+    if spec is not None and (is_wav(spec) or Path(spec).is_file()):
         return FileMicrophone(spec, on_block, loop)
     return _DeviceMicrophone(spec, on_block, on_lost, loop)
 

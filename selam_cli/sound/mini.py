@@ -14,7 +14,7 @@ import numpy as np
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
 from selam_cli.sound.devices import Device
-from selam_cli.sound.streams import InputStream, OutputStream, Pull, Samples, Watch
+from selam_cli.sound.streams import InputStream, OutputStream, Pull, Samples, Watch, silence
 
 INPUT_BLOCK_MS: Final = 20
 OUTPUT_BLOCK_MS: Final = 20
@@ -95,6 +95,7 @@ class _Input:
         self._on_samples = on_samples
         self._loop = loop
         self._closed = False
+        self._watch = Watch(loop, on_lost)
         try:
             self._stream = miniaudio.CaptureDevice(
                 input_format=miniaudio.SampleFormat.SIGNED16,
@@ -104,11 +105,9 @@ class _Input:
                 device_id=_device_id(device),
                 app_name="selam-voice",
             )
-            self._watch = Watch(loop, on_lost)
-            receiving = self._receiving()
-            next(receiving)
-            self._stream.start(receiving)
+            _start(self._stream, self._receiving())
         except miniaudio.MiniaudioError:
+            self._watch.stop()
             raise DeviceError(
                 f"The microphone {device.name} cannot be opened.", "Choose another with --input."
             ) from None
@@ -144,7 +143,8 @@ class _Output:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._closed = False
-        self._pull = make_pull(OUTPUT_RATE_HZ)
+        self._pull: Pull = silence
+        self._watch = Watch(loop, on_lost)
         try:
             self._stream = miniaudio.PlaybackDevice(
                 output_format=miniaudio.SampleFormat.SIGNED16,
@@ -154,14 +154,13 @@ class _Output:
                 device_id=_device_id(device),
                 app_name="selam-voice",
             )
-            self._watch = Watch(loop, on_lost)
-            playing = self._playing()
-            next(playing)
-            self._stream.start(playing)
+            _start(self._stream, self._playing())
         except miniaudio.MiniaudioError:
+            self._watch.stop()
             raise DeviceError(
                 f"The speaker {device.name} cannot be opened.", "Choose another with --output, or --output null."
             ) from None
+        self._pull = make_pull(OUTPUT_RATE_HZ)
 
     def close(self) -> None:
         if not self._closed:
@@ -174,6 +173,16 @@ class _Output:
         while True:
             self._watch.alive()
             frames = yield self._pull(frames).tobytes()
+
+
+def _start(stream: Any, callback: Generator[Any, Any, None]) -> None:
+    """Start a device, and let go of it where it does not start; the library wants its callback begun."""
+    next(callback)
+    try:
+        stream.start(callback)
+    except miniaudio.MiniaudioError:
+        _close(stream)
+        raise
 
 
 def _close(stream: Any) -> None:

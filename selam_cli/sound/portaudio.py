@@ -1,4 +1,4 @@
-"""Devices through PortAudio (package `sounddevice`). Importing this raises OSError where PortAudio is missing.
+"""Devices through PortAudio (package `sounddevice`). Importing this raises ImportError where PortAudio is of no use.
 
 In the callbacks: a copy, and a hand-over to the loop. No logging, no growth, no lock held across work.
 """
@@ -12,12 +12,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-import sounddevice
+
+try:
+    import sounddevice
+except Exception as failure:
+    # The boundary to a library that starts a system's sound when it is imported: OSError where PortAudio is missing,
+    # its own PortAudioError, which cannot be named before the import has succeeded, where PortAudio does not start.
+    raise ImportError(f"PortAudio cannot be used: {failure}") from failure
 
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
 from selam_cli.sound.devices import Device
-from selam_cli.sound.streams import InputStream, OutputStream, Pull, Samples, Watch, mixed_down
+from selam_cli.sound.streams import InputStream, OutputStream, Pull, Samples, Watch, mixed_down, silence
 
 INPUT_BLOCK_MS: Final = 20
 OUTPUT_BLOCK_MS: Final = 10
@@ -68,10 +74,10 @@ def open_output(
     return _Output(device, make_pull, on_lost, loop)
 
 
-def _attempts(device: Device, first_hz: int) -> list[tuple[int, int]]:
+def _attempts(device: Device, first_hz: int, channels_in_order: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the rates and channels to try, in the order that audio practice favours: the system resamples well."""
     rates = dict.fromkeys((first_hz, device.default_rate_hz, *FALLBACK_RATES_HZ))
-    return [(rate_hz, channels) for channels in (1, 2) if channels <= device.channels for rate_hz in rates]
+    return [(rate_hz, channels) for channels in channels_in_order if channels <= device.channels for rate_hz in rates]
 
 
 class _Input:
@@ -86,7 +92,7 @@ class _Input:
         self._loop = loop
         self._closed = False
         self._watch = Watch(loop, on_lost)
-        for rate_hz, channels in _attempts(device, WIRE_RATE_HZ):
+        for rate_hz, channels in _attempts(device, WIRE_RATE_HZ, (1, 2)):
             self.rate_hz, self._channels = rate_hz, channels
             try:
                 self._stream = sounddevice.RawInputStream(
@@ -139,13 +145,17 @@ class _Output:
         self._device = device
         self._loop = loop
         self._closed = False
+        self._finished_is_ours = False
         self._underflows = 0
+        self._pull: Pull = silence
         self._watch = Watch(loop, on_lost)
-        self._stream, self._channels = self._opened(OUTPUT_BLOCK_MS)
-        self.rate_hz = round(self._stream.samplerate)
-        self.delay_s = float(self._stream.latency)
+        try:
+            self._start(OUTPUT_BLOCK_MS)
+        except DeviceError:
+            self._watch.stop()
+            raise
+        # Only now: whoever makes it lets go of the speaker before.
         self._pull = make_pull(self.rate_hz)
-        self._stream.start()
 
     def close(self) -> None:
         if not self._closed:
@@ -153,8 +163,19 @@ class _Output:
             self._watch.stop()
             _close(self._stream)
 
+    def _start(self, block_ms: int, only_hz: int | None = None) -> None:
+        self._stream, self._channels = self._opened(block_ms, only_hz)
+        self.rate_hz = round(self._stream.samplerate)
+        self.delay_s = float(self._stream.latency)
+        try:
+            self._stream.start()
+        except sounddevice.PortAudioError:
+            _close(self._stream)
+            raise self._not_opened() from None
+
     def _opened(self, block_ms: int, only_hz: int | None = None) -> tuple[Any, int]:
-        for rate_hz, channels in _attempts(self._device, self._device.default_rate_hz):
+        # Stereo first: not every system plays a mono stream on both sides.
+        for rate_hz, channels in _attempts(self._device, self._device.default_rate_hz, (2, 1)):
             if only_hz not in {None, rate_hz}:
                 continue
             try:
@@ -171,8 +192,10 @@ class _Output:
             except sounddevice.PortAudioError:
                 continue
             return stream, channels
-        self._watch.stop()
-        raise DeviceError(
+        raise self._not_opened()
+
+    def _not_opened(self) -> DeviceError:
+        return DeviceError(
             f"The speaker {self._device.name} cannot be opened.", "Choose another with --output, or --output null."
         )
 
@@ -190,18 +213,13 @@ class _Output:
         """This machine is too slow for short blocks: a little more delay, and no breaks."""
         if self._closed:
             return
-        old, self._finished_is_ours = self._stream, True
-        _close(old)
+        self._finished_is_ours = True
+        _close(self._stream)
         self._finished_is_ours = False
         try:
-            self._stream, self._channels = self._opened(OUTPUT_BLOCK_SAFE_MS, self.rate_hz)
-            self._stream.start()
-        except (DeviceError, sounddevice.PortAudioError):
+            self._start(OUTPUT_BLOCK_SAFE_MS, self.rate_hz)
+        except DeviceError:
             self._watch.lost("it could not be opened again.")
-            return
-        self.delay_s = float(self._stream.latency)
-
-    _finished_is_ours = False
 
     def _finished(self) -> None:
         if not self._closed and not self._finished_is_ours:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from selam_cli.sound.devices import find_device
-from selam_cli.sound.files import FileSpeaker, NullSpeaker, is_file
+from selam_cli.sound.files import FileSpeaker, NullSpeaker, is_wav
 from selam_cli.sound.streams import OutputStream, Pull
 
 
@@ -39,7 +39,7 @@ def open_speaker(
     """
     if spec == "null":
         return NullSpeaker(make_pull, loop)
-    if spec is not None and is_file(spec):
+    if spec is not None and is_wav(spec):  # nothing else: it is written over
         return FileSpeaker(spec, make_pull, loop)
     return _DeviceSpeaker(spec, make_pull, on_lost, loop)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -15,7 +14,10 @@ Samples = NDArray[np.int16]
 Pull = Callable[[int], Samples]
 """Frames → exactly that many mono int16 samples at the speaker's rate; called from the device's thread."""
 
-SILENT_FOR_S: Final = 1.0
+LOOK_EVERY_S: Final = 0.5
+LOOKS_BEFORE_LOST: Final = 2
+LOOKS_BEFORE_FIRST: Final = 10
+"""A Bluetooth device takes its time until it calls back for the first time."""
 
 
 class InputStream(Protocol):
@@ -38,17 +40,21 @@ class OutputStream(Protocol):
 
 
 class Watch:
-    """Notices a device that calls back no more: not every library tells when its server or its device is gone."""
+    """Notices a device that calls back no more: not every library tells when its server or its device is gone.
+
+    It counts its own looks, not the clock: a program that was stopped for a minute has not lost its devices.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[str], None]) -> None:
         self._loop = loop
         self._on_lost = on_lost
-        self._seen_at = time.monotonic()
-        self._timer: asyncio.TimerHandle | None = loop.call_later(SILENT_FOR_S, self._look)
+        self._called_back = False
+        self._looks_left = LOOKS_BEFORE_FIRST
+        self._timer: asyncio.TimerHandle | None = loop.call_later(LOOK_EVERY_S, self._look)
 
     def alive(self) -> None:
         """The device called back. Safe from its thread."""
-        self._seen_at = time.monotonic()
+        self._called_back = True
 
     def lost(self, reason: str) -> None:
         """The device said itself that it is gone; on the loop's thread."""
@@ -63,11 +69,17 @@ class Watch:
             self._timer = None
 
     def _look(self) -> None:
-        silent_s = time.monotonic() - self._seen_at
-        if silent_s >= SILENT_FOR_S:
+        self._looks_left = LOOKS_BEFORE_LOST if self._called_back else self._looks_left - 1
+        self._called_back = False
+        if self._looks_left <= 0:
             self.lost("it stopped working.")
             return
-        self._timer = self._loop.call_later(SILENT_FOR_S - silent_s, self._look)
+        self._timer = self._loop.call_later(LOOK_EVERY_S, self._look)
+
+
+def silence(frames: int) -> Samples:
+    """Pull nothing: what a speaker plays until it is known to play."""
+    return np.zeros(frames, np.int16)
 
 
 def mixed_down(samples: Samples, channels: int) -> Samples:

@@ -6,18 +6,22 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from selam_cli.core.playout import PlayoutBuffer
 from selam_cli.errors import DeviceError
-from selam_cli.sound import devices
+from selam_cli.sound import devices, streams
 from selam_cli.sound.devices import Device, find_device
 from selam_cli.sound.microphone import open_microphone
 from selam_cli.sound.resample import Resampler
 from selam_cli.sound.speaker import open_speaker
+from selam_cli.sound.streams import Watch
 from tests.support.needs import need, need_programs
 from tests.support.speech import correlation, spoken, trimmed
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
@@ -40,7 +44,7 @@ def library(request, monkeypatch):
     return request.param
 
 
-def in_a_process_of_its_own(library, work, environment):
+def in_a_process_of_its_own(work, environment):
     """PortAudio looks for devices once in a process, and this one may have looked before there were any."""
     code = f"import asyncio; from tests.sound.test_devices import {work}; asyncio.run({work}())"
     outcome = subprocess.run(
@@ -55,7 +59,7 @@ def environment(sound_card, library):
 
 
 def test_speech_reaches_the_microphone_whole(library, environment, sound_card):
-    in_a_process_of_its_own(library, "hear_speech", environment)
+    in_a_process_of_its_own("hear_speech", environment)
 
 
 async def hear_speech():
@@ -81,7 +85,7 @@ async def hear_speech():
 
 
 def test_a_reply_leaves_the_speaker_without_a_break(library, environment, sound_card):
-    in_a_process_of_its_own(library, "play_speech", environment)
+    in_a_process_of_its_own("play_speech", environment)
 
 
 async def play_speech():
@@ -97,7 +101,7 @@ async def play_speech():
 
     speaker = open_speaker(None, make_pull, pytest.fail, loop=asyncio.get_running_loop())
     buffer, sound = buffers[0]
-    with card.recording() as recorded:
+    with card.recording(channels=2) as recorded:
         buffer.begin()
         buffer.write(sound)
         buffer.finish()
@@ -106,7 +110,8 @@ async def play_speech():
                 await asyncio.sleep(0.02)
         await asyncio.sleep(speaker.delay_s + 0.2)
     speaker.close()
-    assert correlation(trimmed(said), recorded[0])[0] >= 0.99
+    for side in recorded:
+        assert correlation(trimmed(said), side)[0] >= 0.99
     assert buffer.breaks == 0
 
 
@@ -121,7 +126,7 @@ def test_a_sound_server_that_dies_is_noticed(library, tmp_path):
     card.start()
     try:
         in_a_process_of_its_own(
-            library, "lose_the_server", {**os.environ, **card.environment, "PYTHONPATH": ".", "SERVER": str(card.pid)}
+            "lose_the_server", {**os.environ, **card.environment, "PYTHONPATH": ".", "SERVER": str(card.pid)}
         )
     finally:
         card.stop()
@@ -141,6 +146,84 @@ async def lose_the_server():
         assert {await lost.get(), await lost.get()} == {"microphone", "speaker"}
     microphone.close()
     speaker.close()
+
+
+def test_a_speaker_that_runs_dry_takes_longer_blocks(sound_card, monkeypatch):
+    need("portaudio", loads("sounddevice"))
+    monkeypatch.setenv(devices.BACKEND_VARIABLE, "portaudio")
+    in_a_process_of_its_own("be_too_slow", {**os.environ, "PYTHONPATH": "."})
+
+
+async def be_too_slow():
+    loop = asyncio.get_running_loop()
+    longer = asyncio.Event()
+
+    def make_pull(rate_hz):
+        def pull(frames):
+            if frames == rate_hz * 20 // 1_000:
+                loop.call_soon_threadsafe(longer.set)
+            else:
+                time.sleep(0.15)  # longer than all that the device has in store
+            return np.zeros(frames, np.int16)
+
+        return pull
+
+    speaker = open_speaker(None, make_pull, pytest.fail, loop=loop)
+    await asyncio.wait_for(longer.wait(), 20)
+    speaker.close()
+
+
+@pytest.mark.parametrize(
+    "what_happens",
+    ["raise OSError('PortAudio library not found')", "raise type('PortAudioError', (Exception,), {})('no start')"],
+)
+def test_where_portaudio_is_of_no_use_miniaudio_takes_its_place(tmp_path, sound_card, what_happens):
+    need("miniaudio", loads("miniaudio"))
+    (tmp_path / "sounddevice.py").write_text(what_happens)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}."}
+    environment.pop(devices.BACKEND_VARIABLE, None)
+    in_a_process_of_its_own("use_both", environment)
+
+
+async def use_both():
+    loop = asyncio.get_running_loop()
+    heard, played = asyncio.Event(), asyncio.Event()
+
+    def pull(frames):
+        loop.call_soon_threadsafe(played.set)
+        return np.zeros(frames, np.int16)
+
+    assert [backend.__name__ for backend in devices.backends()] == ["selam_cli.sound.mini"]
+    microphone = open_microphone(None, lambda *_: heard.set(), pytest.fail, loop=loop)
+    speaker = open_speaker(None, lambda _: pull, pytest.fail, loop=loop)
+    async with asyncio.timeout(20):
+        await heard.wait()
+        await played.wait()
+    microphone.close()
+    speaker.close()
+
+
+async def test_a_device_that_calls_back_no_more_is_lost_once(monkeypatch):
+    monkeypatch.setattr(streams, "LOOK_EVERY_S", 0.01)
+    reasons, lost = [], asyncio.Event()
+    watch = Watch(asyncio.get_running_loop(), lambda reason: (reasons.append(reason), lost.set()))
+    watch.alive()
+    await asyncio.wait_for(lost.wait(), 20)
+    watch.lost("again")
+    assert reasons == ["it stopped working."]
+
+
+async def test_a_program_that_was_stopped_has_not_lost_its_devices(monkeypatch):
+    """As after Ctrl+Z: nothing called back for long, and nothing could."""
+    monkeypatch.setattr(streams, "LOOK_EVERY_S", 0.05)
+    reasons = []
+    watch = Watch(asyncio.get_running_loop(), reasons.append)
+    watch.alive()
+    time.sleep(0.5)  # the whole process stands still, that is the point
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not reasons
+    watch.stop()
 
 
 def test_devices_lists_what_there_is(library, environment):
@@ -184,6 +267,17 @@ def test_a_device_is_found_by_number_and_by_part_of_its_name(three, spec, number
 def test_a_device_that_is_not_there_is_told_with_those_that_are(three, spec):
     with pytest.raises(DeviceError, match="USB Headset Pro"):
         find_device(spec, "input")
+
+
+def test_where_one_library_finds_no_microphone_the_next_is_asked(monkeypatch):
+    speaker = Device(0, "HDMI", "output", 2, 48_000, "ALSA", is_default=True)
+    microphone = Device(0, "default", "input", 1, 16_000, "PulseAudio", is_default=True)
+    first = SimpleNamespace(list_devices=lambda: [speaker])
+    second = SimpleNamespace(list_devices=lambda: [microphone, replace(speaker, name="default")])
+    monkeypatch.setattr(devices, "backends", lambda: [first, second])
+    assert find_device(None, "input") == (second, microphone)
+    assert find_device(None, "output") == (first, speaker)
+    assert devices.list_devices() == [microphone, speaker]
 
 
 def test_without_any_device_the_remedy_is_a_file(monkeypatch):

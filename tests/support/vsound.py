@@ -94,12 +94,12 @@ class VirtualSoundCard:
             listener.wait()
 
     @contextmanager
-    def recording(self, rate_hz: int = 16_000):
-        """Record the speaker; the list that is yielded holds the samples afterwards."""
+    def recording(self, rate_hz: int = 16_000, channels: int = 1):
+        """Record the speaker; the list that is yielded holds the samples afterwards, one array a channel."""
         path = self._folder / "recorded.raw"
         with path.open("wb") as file:
             recorder = subprocess.Popen(
-                ["parec", "-d", "spk.monitor", "--format=s16le", f"--rate={rate_hz}", "--channels=1",
+                ["parec", "-d", "spk.monitor", "--format=s16le", f"--rate={rate_hz}", f"--channels={channels}",
                  "--latency-msec=20"],
                 env={**os.environ, **self.environment}, stdout=file,
             )  # fmt: skip
@@ -113,7 +113,8 @@ class VirtualSoundCard:
             finally:
                 recorder.terminate()
                 recorder.wait()
-        recorded.append(np.fromfile(path, "<i2"))
+        samples = np.fromfile(path, "<i2")
+        recorded.extend(samples[: len(samples) // channels * channels].reshape(-1, channels).T)
 
     def _pactl(self, *arguments: str) -> bytes:
         environment = {**os.environ, **self.environment}
