@@ -41,7 +41,7 @@ async def _converse(
 ) -> tuple[int, SelamError | None]:
     loop = asyncio.get_running_loop()
     saved_modes = os.environ.get(terminal_modes.VARIABLE, "")
-    quit_asked = False
+    quit_asked = input_ended = False
 
     def on_closed() -> None:
         loop.call_soon_threadsafe(leave, 1)
@@ -50,8 +50,9 @@ async def _converse(
         engine.quit(status)
 
     def on_line(line: str) -> None:
-        nonlocal quit_asked
+        nonlocal quit_asked, input_ended
         if not line:
+            input_ended = True
             engine.quit()
             return
         try:
@@ -67,7 +68,7 @@ async def _converse(
     end_on_signals(loop, engine.quit)
     read_lines(0, loop, on_line)
     status = await engine.run()
-    if saved_modes and not quit_asked:
+    if saved_modes and input_ended and not quit_asked:
         # The screen died without a word: its terminal is in raw mode on the alternate screen.
         terminal_modes.restore(saved_modes)
     await asyncio.to_thread(writer.close)

@@ -88,3 +88,15 @@ async def test_a_screen_that_is_killed_ends_the_session_and_the_engine_restores_
             terminal.wait_for, lambda: not terminal.alternate and terminal.modes == terminal.modes_before, "restored"
         )
         assert terminal.flags == 0
+
+
+@pytest.mark.parametrize("kitty", [True, False], ids=["kitty", "legacy"])
+def test_without_a_microphone_the_sentences_stand_on_a_clean_terminal(kitty):
+    program = [sys.executable, "-m", "selam_cli", "talk", "--local", "--output", "null"]
+    with Terminal(program, kitty=kitty, environment={"PULSE_SERVER": "unix:/nowhere"}) as terminal:
+        assert terminal.wait_for_exit() == 5
+        assert terminal.text.lstrip().startswith("There is no microphone that can be used.")
+        assert "--input FILE" in terminal.text
+        assert "Control" not in terminal.text
+        assert terminal.modes == terminal.modes_before
+        assert terminal.unread() == b""
