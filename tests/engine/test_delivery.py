@@ -1,0 +1,91 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from selam_cli.core.protocol import AudioChunk
+from selam_cli.engine import events
+from selam_cli.engine.capture import Utterance
+from selam_cli.engine.delivery import Delivery
+from selam_cli.settings import Settings
+
+
+@dataclass
+class Wire:
+    up: bool = True
+    queued_s: float = 0.0
+    sent: list = field(default_factory=list)
+
+    def send(self, message):
+        self.sent.append(message)
+
+    def withdraw_audio(self):
+        self.sent.clear()
+
+    @property
+    def lengths(self):
+        return [len(message.audio) for message in self.sent]
+
+
+def delivering(wire, **settings):
+    told = []
+    delivery = Delivery(Settings(**settings), told.append)
+    delivery.attach(wire)
+    return delivery, told
+
+
+def utterance(seconds, complete=False):
+    return Utterance(1, 0.0, bytearray(b"\1\2" * round(16_000 * seconds)), complete=complete)
+
+
+def test_chunks_are_100_ms_and_the_rest_waits():
+    wire = Wire()
+    said = utterance(0.35)
+    delivering(wire)[0].pump(said)
+    assert wire.lengths == [3_200] * 3
+    assert said.unsent_seconds == pytest.approx(0.05)
+
+
+def test_chunks_grow_to_200_ms_while_the_way_out_lags_and_shrink_again():
+    wire = Wire(queued_s=0.3)
+    delivery, _ = delivering(wire)
+    said = utterance(0.4)
+    delivery.pump(said)
+    assert wire.lengths == [6_400] * 2
+    wire.queued_s = 0.0
+    said.audio += bytes(b"\1\2" * 1_600)
+    delivery.pump(said)
+    assert wire.lengths == [6_400, 6_400, 3_200]
+
+
+def test_the_last_chunk_may_be_short_and_the_closing_silence_follows_it():
+    wire = Wire()
+    delivery, told = delivering(wire)
+    said = utterance(0.25, complete=True)
+    delivery.pump(said)
+    delivery.pump(said)
+    assert wire.lengths == [3_200, 3_200, 1_600] + [3_200] * 10
+    assert all(message == AudioChunk(bytes(3_200)) for message in wire.sent[3:])
+    assert told == [events.Utterance(1, "sent", 0.25)]
+
+
+def test_the_closing_silence_can_be_switched_off():
+    wire = Wire()
+    delivery, _ = delivering(wire, closing_silence=False)
+    delivery.pump(utterance(0.2, complete=True))
+    assert wire.lengths == [3_200, 3_200]
+
+
+def test_without_a_session_everything_waits_and_is_then_sent_from_its_first_sample():
+    wire = Wire(up=False)
+    delivery, told = delivering(wire)
+    said = utterance(0.3)
+    delivery.pump(said)
+    assert not wire.sent
+    wire.up = True
+    delivery.pump(said)
+    wire.sent.clear()
+    said.start_over()
+    said.complete = True
+    delivery.pump(said)
+    assert wire.lengths == [3_200] * 13
+    assert told == [events.Utterance(1, "resent", 0.3)]
