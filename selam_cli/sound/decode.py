@@ -7,6 +7,8 @@ nothing, the first bytes tell (protocol.md, "Where the guide is silent").
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,13 +18,18 @@ from numpy.typing import NDArray
 
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import AudioError
-from selam_cli.sound.mp3 import Mp3Stream, chained_headers
+from selam_cli.sound.mp3 import Mp3Stream, chained_headers, is_all_frames
 from selam_cli.sound.wav import WavStream
 
 MAX_UNDECIDED_BYTES: Final = 4_096
 """Past this, what looks like MP3 but never chains is PCM: no false MP3 in 1.2 million offsets of PCM (measured)."""
 
+LOWEST_RATE_HZ: Final = 4_000
+HIGHEST_RATE_HZ: Final = 384_000
+
 MAX_WHOLE_FILE_BYTES: Final = 64 * 1024 * 1024
+MAX_WHOLE_FILE_S: Final = 1_200
+"""A small Ogg can unfold to hours of silence."""
 
 _NAMES: Final = {
     "pcm16": "pcm", "pcm": "pcm", "pcm_16": "pcm", "pcm_s16le": "pcm", "s16le": "pcm", "raw": "pcm", "linear16": "pcm",
@@ -45,31 +52,50 @@ class _Stream(Protocol):
 
 
 class ReplyDecoder:
-    """Decodes one reply: `feed` it each chunk, `finish` it at the end."""
+    """Decodes one reply: `feed` it each chunk, `finish` it at the end.
+
+    What cannot be decoded raises AudioError once; the rest of such a reply is passed over in silence.
+    """
 
     def __init__(self) -> None:
         self._undecided = b""
         self._stream: _Stream | None = None
+        self._rate_hz: int | None = None
+        self._failed = False
 
     def feed(self, audio: bytes, declared_format: str | None = None, sample_rate_hz: int | None = None) -> list[Pcm]:
         """Return what became complete. Raises AudioError for a format that is not known or cannot be decoded."""
-        if self._stream is None:
+        if self._stream is None and not self._failed:
             self._undecided += audio
-            name = self._declared(declared_format) or sniff(self._undecided)
-            if name is None:
-                return []
-            self._stream = _opened(name, sample_rate_hz)
+            self._rate_hz = sample_rate_hz or self._rate_hz
+            with self._failing_once():
+                name = self._declared(declared_format) or sniff(self._undecided)
+                if name is None:
+                    return []
+                self._stream = _opened(name, self._rate_hz)
             audio, self._undecided = self._undecided, b""
-        return [Pcm(*run) for run in self._stream.feed(audio)]
+        return self._decoded(audio)
 
     def finish(self) -> list[Pcm]:
-        """Return the rest. Raises AudioError where a format that needs the whole reply cannot be decoded."""
-        if self._stream is None:
-            if not self._undecided:
-                return []
-            self._stream = _opened("pcm" if len(self._undecided) < 4 else sniff(self._undecided) or "pcm", None)
+        """Return the rest. Raises AudioError where nothing of the reply was what it seemed to be."""
         rest, self._undecided = self._undecided, b""
-        return [Pcm(*run) for run in self._stream.feed(rest, final=True)]
+        if self._stream is None and rest:
+            self._stream = _opened("mp3" if is_all_frames(rest) else "pcm", self._rate_hz)
+        return self._decoded(rest, final=True)
+
+    def _decoded(self, audio: bytes, *, final: bool = False) -> list[Pcm]:
+        if self._stream is None or self._failed:
+            return []
+        with self._failing_once():
+            return [Pcm(*run) for run in self._stream.feed(audio, final=final)]
+
+    @contextmanager
+    def _failing_once(self) -> Iterator[None]:
+        try:
+            yield
+        except AudioError:
+            self._failed, self._undecided = True, b""
+            raise
 
     @staticmethod
     def _declared(declared_format: str | None) -> str | None:
@@ -107,7 +133,12 @@ def _opened(name: str, sample_rate_hz: int | None) -> _Stream:
         return WavStream()
     if name == "whole":
         return _WholeFile()
-    return _PcmStream(sample_rate_hz or WIRE_RATE_HZ)
+    rate_hz = sample_rate_hz or WIRE_RATE_HZ
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        raise AudioError(
+            f"The reply's sound is said to have {rate_hz} samples a second.", "The text goes on without it."
+        )
+    return _PcmStream(rate_hz)
 
 
 class _PcmStream:
@@ -139,7 +170,8 @@ class _WholeFile:
             return []
         self._file.seek(0)
         try:
-            samples, rate_hz = soundfile.read(self._file, dtype="int16", always_2d=True)
+            with soundfile.SoundFile(self._file) as file:
+                samples = file.read(MAX_WHOLE_FILE_S * file.samplerate, dtype="int16", always_2d=True)
+                return [(samples.mean(axis=1).astype(np.int16), int(file.samplerate))]
         except soundfile.LibsndfileError:
             raise AudioError("The reply's sound cannot be decoded.", "The text goes on without it.") from None
-        return [(samples.mean(axis=1).astype(np.int16), int(rate_hz))]

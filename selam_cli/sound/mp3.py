@@ -9,12 +9,15 @@ new samples are kept: bit-identical to decoding the whole file at once (measured
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+from selam_cli.errors import AudioError
 
 try:
     import miniaudio
@@ -28,6 +31,9 @@ FIRST_FRAMES: Final = 1 if miniaudio is not None else 2
 
 DECODER_DELAY: Final = 529
 """Samples by which every decoder lags; an encoder's own delay stands in its Info frame."""
+
+MAX_PASSED_OVER_BYTES: Final = 65_536
+_BEGINNING: Final = re.compile(rb"\xff[\xe0-\xff]|ID3|TAG")
 
 _BITRATES_V1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _BITRATES_V2: Final = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -90,11 +96,22 @@ def chained_headers(stream: bytes | bytearray, wanted: int = 3) -> bool | None:
     return True
 
 
+def is_all_frames(stream: bytes) -> bool:
+    """Say whether a stream too short for a chain is frames from its first byte to its last."""
+    at = 0
+    while header := frame_header(stream, at):
+        at += header.size_bytes
+    return 0 < at == len(stream)
+
+
 class Mp3Stream:
     """Turns slices of MP3 into mono int16; `rate_hz` is known with the first samples."""
 
     def __init__(self) -> None:
         self._unread = bytearray()
+        self._to_skip = 0
+        self._passed_over = 0
+        self._is_mp3 = False
         self._context: list[bytes] = []
         self._frames: list[bytes] = []
         self._header: FrameHeader | None = None
@@ -103,26 +120,38 @@ class Mp3Stream:
         self.rate_hz = 0
 
     def feed(self, piece: bytes, *, final: bool = False) -> list[tuple[NDArray[np.int16], int]]:
-        """Return the samples that became complete, each run with its rate in Hz."""
-        self._unread += piece
+        """Return the samples that became complete, each run with its rate in Hz.
+
+        Raises AudioError where no frame of MP3 was found, at the end or after much else.
+        """
+        skipped = min(self._to_skip, len(piece))
+        self._to_skip -= skipped
+        self._unread += piece[skipped:]
         runs: list[tuple[NDArray[np.int16], int]] = []
         while (step := self._next(final=final)) is not None:
             kind, size, header = step
             taken = bytes(self._unread[:size])
+            self._to_skip = size - len(taken)
             del self._unread[:size]
+            if kind == "skip":
+                self._passed_over += size
+                continue
+            self._is_mp3 = self._is_mp3 or kind == "frame"
             if kind == "frame" and header is not None and not self._is_info(taken, header):
                 if not header.chains_with(self._header):
                     self._decode_into(runs)
                     self._begin_file()
                 self._header = header
                 self._frames.append(taken)
-            elif kind != "skip":
+            else:
                 self._decode_into(runs)
                 self._begin_file()
                 if kind == "frame" and header is not None:
                     self._read_info(taken, header)
         if final or self._context or len(self._frames) >= FIRST_FRAMES:
             self._decode_into(runs)
+        if not self._is_mp3 and self._passed_over > (0 if final else MAX_PASSED_OVER_BYTES):
+            raise AudioError("The reply's sound is no MP3 that can be decoded.", "The text goes on without it.")
         return runs
 
     def _next(self, *, final: bool) -> tuple[str, int, FrameHeader | None] | None:
@@ -132,12 +161,13 @@ class Mp3Stream:
             return ("skip", 1, None) if final and stream else None
         if stream.startswith(b"ID3"):
             size = 10 + (stream[6] << 21 | stream[7] << 14 | stream[8] << 7 | stream[9])
-            return ("tag", size, None) if len(stream) >= size else (("skip", len(stream), None) if final else None)
+            return "tag", size, None
         if stream.startswith(b"TAG"):
-            return ("tag", 128, None) if len(stream) >= 128 or final else None
+            return "tag", 128, None
         header = frame_header(stream)
         if header is None:
-            return ("skip", 1, None)
+            found = _BEGINNING.search(stream, 1)
+            return "skip", found.start() if found else len(stream) - 3, None
         if len(stream) < header.size_bytes:
             return ("skip", len(stream), None) if final else None
         if not header.chains_with(self._header) and not self._confirmed(header, final=final):

@@ -1,11 +1,13 @@
 """WAV as a stream: a header, then samples as they come; the next header may follow, one a chunk.
 
 A streaming server cannot know the length, so a data length of 0, of 0xFFFFFFFF, or longer than what comes means: to
-the end.
+the end. So does one that is too short, as when it was written for the first piece only: what follows the samples and
+begins no part of a WAV is more of them.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +20,11 @@ from selam_cli.errors import AudioError
 _PCM: Final = 1
 _FLOAT: Final = 3
 _EXTENSIBLE: Final = 0xFFFE
-MAX_HEADER_BYTES: Final = 65_536
+MAX_FORMAT_BYTES: Final = 4_096
+MAX_PART_BYTES: Final = 16 * 1024 * 1024
+_UNENDING: Final = 1 << 62
+_PART: Final = re.compile(rb"[A-Za-z][A-Za-z0-9 _]{3}")
+"""The name of a part of a WAV: `LIST`, `fact`, `id3 `."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,9 @@ class WavFormat:
 
     def _scaled(self, raw: bytes) -> NDArray[np.float64]:
         if self.tag == _FLOAT:
-            return np.frombuffer(raw, "<f4" if self.bits == 32 else "<f8").astype(np.float64) * 32_768.0
+            # It may hold what is no number, or none that can be played.
+            numbers = np.nan_to_num(np.frombuffer(raw, "<f4" if self.bits == 32 else "<f8"))
+            return np.clip(numbers, -1.0, 1.0).astype(np.float64) * 32_768.0
         if self.bits == 8:
             return (np.frombuffer(raw, np.uint8).astype(np.float64) - 128.0) * 256.0
         if self.bits == 16:
@@ -63,12 +71,19 @@ class WavStream:
         self._format: WavFormat | None = None
         self._data_left: int | None = None
         self._endless = False
+        self._padded = False
+        self._to_skip = 0
+        self._is_wav = False
 
     def feed(self, piece: bytes, *, final: bool = False) -> list[tuple[NDArray[np.int16], int]]:
         """Return the samples that became complete, each run with its rate in Hz.
 
-        Raises AudioError for a header that makes no sense or a format that nobody uses for speech.
+        Raises AudioError for a header that makes no sense or a format that nobody uses for speech, and at the end
+        where there was no header.
         """
+        skipped = min(self._to_skip, len(piece))
+        self._to_skip -= skipped
+        piece = piece[skipped:]
         if self._endless and piece[:4] == b"RIFF" and piece[8:12] == b"WAVE":
             self._begin_file()  # the next of several files whose lengths were unknown
         self._unread += piece
@@ -77,8 +92,10 @@ class WavStream:
             if self._data_left is not None:
                 if not self._take_samples(runs):
                     break
-            elif not self._read_chunk_header(final=final):
+            elif not self._read_part():
                 break
+        if final and not self._is_wav:
+            raise _unreadable()
         return runs
 
     def _take_samples(self, runs: list[tuple[NDArray[np.int16], int]]) -> bool:
@@ -92,44 +109,63 @@ class WavStream:
             del self._unread[:size]
             self._data_left -= size
         if self._data_left < self._format.frame_bytes and len(self._unread) >= self._data_left:
-            del self._unread[: self._data_left + self._data_left % 2]
+            self._skip(self._data_left)
             self._data_left = None
             return bool(self._unread)
         return False
 
-    def _read_chunk_header(self, *, final: bool) -> bool:
-        """Read the next part of the header; False where more bytes are needed."""
+    def _read_part(self) -> bool:
+        """Read what stands before the samples, or after them; False where more bytes are needed."""
         stream = self._unread
-        if stream[:4] == b"RIFF":
-            if len(stream) < 12:
-                return False
-            if stream[8:12] != b"WAVE":
-                raise _unreadable()
-            self._begin_file()
-            del stream[:12]
-            return True
+        if self._padded and stream:
+            self._padded = False
+            del stream[: 1 if stream[0] == 0 else 0]  # not every writer pads
+        if stream.startswith(b"RIFF"):
+            return self._read_riff()
         if len(stream) < 8:
             return False
         name, size = bytes(stream[:4]), int.from_bytes(stream[4:8], "little")
-        if name == b"data":
-            if self._format is None:
-                raise _unreadable()
+        if name == b"data" and self._format is not None:
             del stream[:8]
-            self._endless = size in {0, 0xFFFFFFFF} or size >= 0x7FFFFF00
-            self._data_left = 1 << 62 if self._endless else size
-            return True
-        if size > MAX_HEADER_BYTES or not name.isascii():
-            raise _unreadable()
-        if len(stream) < 8 + size:
+            self._endless = size == 0 or size >= 0x7FFFFF00
+            self._data_left = _UNENDING if self._endless else size
+            self._padded = size % 2 == 1
+            self._is_wav = True
+        elif not _PART.fullmatch(name) or name == b"data" or size > MAX_PART_BYTES:
+            if not self._is_wav or self._format is None:
+                raise _unreadable()
+            self._endless, self._data_left = True, _UNENDING
+        elif name == b"fmt ":
+            return self._read_fmt(size)
+        else:
+            self._skip(8 + size + size % 2)
+        return True
+
+    def _read_riff(self) -> bool:
+        if len(self._unread) < 12:
             return False
-        if name == b"fmt ":
-            self._format = _read_format(bytes(stream[8 : 8 + size]))
-        del stream[: 8 + size + size % 2]
-        return not final or bool(stream)
+        if self._unread[8:12] != b"WAVE":
+            raise _unreadable()
+        self._begin_file()
+        del self._unread[:12]
+        return True
+
+    def _read_fmt(self, size: int) -> bool:
+        if size > MAX_FORMAT_BYTES:
+            raise _unreadable()
+        if len(self._unread) < 8 + size:
+            return False
+        self._format = _read_format(bytes(self._unread[8 : 8 + size]))
+        self._skip(8 + size + size % 2)
+        return True
+
+    def _skip(self, size: int) -> None:
+        self._to_skip = max(0, size - len(self._unread))
+        del self._unread[:size]
 
     def _begin_file(self) -> None:
-        self._format, self._data_left, self._endless = None, None, False
-        if self._unread[:4] != b"RIFF":
+        self._format, self._data_left, self._endless, self._padded = None, None, False, False
+        if not self._unread.startswith(b"RIFF"):
             self._unread.clear()
 
 

@@ -1,5 +1,6 @@
 import io
 import itertools
+import pickle
 import struct
 
 import numpy as np
@@ -102,6 +103,12 @@ def test_any_split_of_a_wav_decodes_to_the_samples_of_the_whole(subtype, cuts):
     assert np.abs(samples.astype(int) - voice(0.2)).max() <= tolerance
 
 
+def test_what_is_no_number_in_a_float_wav_is_no_sound():
+    strange = np.array([0.5, np.nan, np.inf, -np.inf, 1e30], np.float32)
+    samples, _ = decoded([file_of(strange, subtype="FLOAT")])
+    assert samples.tolist() == [16_384, 0, 32_767, -32_768, 32_767]
+
+
 @pytest.mark.parametrize("length", [0, 0xFFFFFFFF, 10_000_000])
 def test_a_wav_whose_length_was_not_known_plays_to_its_end(length):
     stream = bytearray(file_of(voice(0.2)))
@@ -147,10 +154,77 @@ def test_declared_pcm_that_looks_like_something_else_is_pcm():
     assert len(decoded([stream], declared_format="pcm16")[0]) == len(stream) // 2
 
 
-@pytest.mark.parametrize("noise", ["smell", "h264"])
-def test_a_format_that_is_not_known_is_an_audio_error(noise):
+@pytest.mark.parametrize(
+    ("chunk", "declared"),
+    [
+        (b"\0" * 100, {"declared_format": "smell"}),
+        (b"\0" * 100, {"declared_format": "h264"}),
+        (b"\0" * 100, {"declared_format": "pcm16", "sample_rate_hz": 1}),
+        (b"RIFF\0\0\0\0AVI " + b"\0" * 50, {}),
+        (b"\1" * 70_000, {"declared_format": "mp3"}),
+    ],
+)
+def test_what_cannot_be_decoded_is_an_audio_error_once_and_kept_nowhere(chunk, declared):
+    decoder = ReplyDecoder()
     with pytest.raises(AudioError):
-        ReplyDecoder().feed(b"\0" * 100, noise)
+        decoder.feed(chunk, **declared)
+    for _ in range(20):
+        assert decoder.feed(chunk, **declared) == []
+    assert decoder.finish() == []
+    assert len(pickle.dumps(decoder)) < 200_000
+
+
+@pytest.mark.parametrize("declared", ["mp3", "wav"])
+def test_a_reply_that_held_nothing_of_what_it_was_said_to_be_is_an_audio_error(declared):
+    decoder = ReplyDecoder()
+    decoder.feed(b"RIFF" if declared == "wav" else b"\1" * 500, declared)
+    with pytest.raises(AudioError):
+        decoder.finish()
+
+
+def test_the_picture_in_an_mp3s_tag_is_passed_over_as_it_comes():
+    size = 2_000_000
+    tag = b"ID3\4\0\0" + bytes((size >> shift) & 127 for shift in (21, 14, 7, 0)) + b"\x55" * size
+    decoder = ReplyDecoder()
+    for start in range(0, len(tag), 4_096):
+        assert decoder.feed(tag[start : start + 4_096]) == []
+        assert len(pickle.dumps(decoder)) < 20_000
+    samples = np.concatenate([piece.samples for piece in (*decoder.feed(MP3), *decoder.finish())])
+    assert np.array_equal(samples, decoded([MP3])[0])
+
+
+def test_an_mp3_of_a_single_frame_is_an_mp3():
+    frames = mp3.frame_header(MP3[MP3.index(b"\xff") :])
+    assert frames is not None
+    second = MP3[frames.size_bytes : frames.size_bytes + mp3.frame_header(MP3, frames.size_bytes).size_bytes]
+    samples, rate_hz = decoded([second])
+    assert (len(samples), rate_hz) == (frames.samples, RATE)
+
+
+@given(CUTS)
+@settings(max_examples=30)
+def test_parts_around_the_samples_of_a_wav_are_no_sound(cuts):
+    stream = WAVS["PCM_16"]
+    at = stream.index(b"data")
+    picture = b"id3 " + struct.pack("<I", 70_001) + b"\x7f" * 70_001 + b"\0"
+    samples, _ = decoded(split(stream[:at] + picture + stream[at:] + picture, cuts))
+    assert np.array_equal(samples, voice(0.2))
+
+
+@pytest.mark.parametrize("declared_bytes", [1_000, 4_000])
+def test_a_wav_whose_length_was_written_for_its_first_piece_plays_on(declared_bytes):
+    stream = bytearray(WAVS["PCM_16"])
+    at = stream.index(b"data") + 4
+    stream[at : at + 4] = struct.pack("<I", declared_bytes)
+    assert np.array_equal(decoded(split(bytes(stream), range(0, len(stream), 999)))[0], voice(0.2))
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_wavs_of_an_odd_length_follow_one_another(padded):
+    part = voice(0.1)[:2_001]
+    stream = file_of(part, subtype="PCM_24")
+    stream = stream[: stream.index(b"data") + 8 + 6_003] + b"\0" * padded
+    assert np.array_equal(decoded([stream * 3])[0], np.concatenate((part, part, part)))
 
 
 @pytest.mark.parametrize("stream", [b"RIFF\0\0\0\0AVI " + b"\0" * 50, b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0ab" + b"\0" * 50])
