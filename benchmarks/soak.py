@@ -54,7 +54,7 @@ async def measure(turns: int) -> list[Figure]:
             began = time.monotonic()
             for turn in range(1, turns + 1):
                 terminal.press(" ")
-                await asyncio.sleep(0.32)  # as long as the voice in the file takes
+                await asyncio.sleep(0.5)  # well past a tap, which would latch the microphone
                 terminal.release(" ")
                 await until(lambda turn=turn: f" {turn} You spoke" in terminal.text, 30)
                 await until(lambda: "READY" in terminal.text, 30)
