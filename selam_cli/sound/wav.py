@@ -50,8 +50,8 @@ class WavFormat:
     def _scaled(self, raw: bytes) -> NDArray[np.float64]:
         if self.tag == _FLOAT:
             # It may hold what is no number, or none that can be played.
-            numbers = np.nan_to_num(np.frombuffer(raw, "<f4" if self.bits == 32 else "<f8"))
-            return np.clip(numbers, -1.0, 1.0).astype(np.float64) * 32_768.0
+            numbers: NDArray[np.float64] = np.nan_to_num(np.frombuffer(raw, "<f4" if self.bits == 32 else "<f8"))
+            return numbers.clip(-1.0, 1.0).astype(np.float64) * 32_768.0
         if self.bits == 8:
             return (np.frombuffer(raw, np.uint8).astype(np.float64) - 128.0) * 256.0
         if self.bits == 16:
