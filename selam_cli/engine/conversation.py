@@ -64,7 +64,7 @@ class Conversation:
         self.capture = Capture(
             pre_roll_ms=settings.pre_roll_ms,
             tail_ms=settings.release_tail_ms,
-            on_growth=self._delivery.pump,
+            on_growth=self._on_growth,
             on_complete=self._on_complete,
         )
         if settings.ptt == "open":
@@ -439,6 +439,14 @@ class Conversation:
             self._no_answer = None
 
     # --- utterances ---------------------------------------------------------------------------------------------------
+
+    def _on_growth(self, utterance: Utterance) -> None:
+        self._delivery.pump(utterance)
+        if utterance.seconds >= self._settings.max_talk_s and self._state.stage is Stage.TALKING:
+            longest = f"{self._settings.max_talk_s} seconds are the most that one utterance may last."
+            self._notice("too_long", "warning", longest, "It was sent; press again to go on.")
+            self.release(time.monotonic())
+            self.capture.end_now()
 
     def _on_complete(self, utterance: Utterance) -> None:
         if self._state.stage is Stage.TALKING:

@@ -64,11 +64,6 @@ class Devices:
         if self._microphone is not None and not self._conversation.capture.talking:
             self._microphone.speak()
 
-    def hush(self) -> None:
-        """A file in place of a microphone falls silent."""
-        if self._microphone is not None:
-            self._microphone.hush()
-
     def change_microphone(self, name: str) -> None:
         """Use another microphone. Raises DeviceError or UsageFault, and keeps the one in use, where it can't be had."""
         before, self._input = self._input, name

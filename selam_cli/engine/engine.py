@@ -208,6 +208,8 @@ class VoiceEngine:
         self._failure = None
         self._ended_status = ""
         self.conversation.on_up()
+        if self._settings.ptt == "open":
+            self.devices.speak()  # no key will tell a file when to begin
 
     def _on_lost(self, error: SelamError) -> None:
         self._failure = error
@@ -266,11 +268,6 @@ class VoiceEngine:
 
     def _release(self, command: Command) -> None:
         self.conversation.release(command.at or time.monotonic())
-        self.devices.hush()
-
-    def _discard(self, _: Command) -> None:
-        self.devices.hush()
-        self.conversation.discard()
 
     def _listen(self, command: Command) -> None:
         self.conversation.control(Action.START_LISTENING if command.switched_on else Action.STOP_LISTENING)
@@ -335,7 +332,7 @@ class VoiceEngine:
     _EXECUTE: Final[dict[Verb, Callable[[VoiceEngine, Command], str | None]]] = {
         Verb.PRESS: _press,
         Verb.RELEASE: _release,
-        Verb.DISCARD: _discard,
+        Verb.DISCARD: lambda self, _: self.conversation.discard(),
         Verb.INTERRUPT: lambda self, _: self.conversation.interrupt(),
         Verb.LISTEN: _listen,
         Verb.PAUSE: lambda self, _: self.conversation.control(Action.PAUSE),

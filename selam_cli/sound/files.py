@@ -110,12 +110,6 @@ class FileMicrophone:
         """Begin with the first sample."""
         self._at = 0
 
-    def hush(self) -> None:
-        """Speak on to the end: a released key cuts the file as it cuts a voice, by the gate and after its tail.
-
-        Silence here would fall into that tail, and into speech that goes on after a wrongly inferred release.
-        """
-
     def close(self) -> None:
         """Deliver no more."""
         self._metronome.stop()

@@ -27,9 +27,6 @@ class Microphone(Protocol):
     def speak(self) -> None:
         """A file begins to speak; a device does nothing."""
 
-    def hush(self) -> None:
-        """A file falls silent; a device does nothing."""
-
     def close(self) -> None:
         """Close it; harmless when it is closed."""
 
@@ -59,9 +56,6 @@ class _DeviceMicrophone:
 
     def speak(self) -> None:
         """A device speaks when somebody speaks into it."""
-
-    def hush(self) -> None:
-        """A device is silent when nobody speaks into it."""
 
     def close(self) -> None:
         self._stream.close()

@@ -1,7 +1,10 @@
 import asyncio
+import os
+import signal
 
 import numpy as np
 import pytest
+from socketio.exceptions import ConnectionRefusedError as Refused
 
 from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioChunk, AudioEnd, Control, ErrorReport, ReplyChunk, Response, StartSession
@@ -353,6 +356,44 @@ async def test_a_known_event_with_nonsense_is_reported_once(server):
         await server.send(Response("fine"))
         await user.until(events.Response)
     assert [event.code for event in user.of(events.Notice)] == ["malformed_payload"]
+
+
+async def test_a_key_that_is_never_let_go_is_let_go_for_the_user(server):
+    async with talker(server.url, max_talk_s=5) as user:
+        await user.until(events.SessionStarted)
+        user.do("press")
+        user.say(tone(6.0))
+        await user.until(events.Utterance)
+        await answer(server)
+        await user.until(events.TurnEnded)
+    assert user.of(events.Notice)[0].code == "too_long"
+    assert user.of(events.TalkEnded)[0].seconds == pytest.approx(5.0, abs=0.03)
+
+
+async def test_a_refused_key_is_told_and_the_embedded_agent_is_one_command_away(server):
+    def refuse():
+        raise Refused("authorization_error", {"type": "authorization_error", "message": "OWNER only."})
+
+    server.refuse = refuse
+    async with talker(server.url) as user:
+        error = await user.until(events.ErrorRaised)
+        assert (error.type, error.message, error.fatal) == ("authorization_error", "OWNER only.", False)
+        user.do("switch local")
+        await user.until(events.SessionStarted)
+        assert user.of(events.StateChanged)[-1].connection.kind == "embedded"
+    assert user.status == 0
+    assert len(server.queries) == 1
+
+
+async def test_an_embedded_agent_that_dies_is_started_again():
+    async with talker("ws://127.0.0.1:1") as user:
+        await user.until(events.Reconnecting)
+        user.do("switch local")
+        await user.until(events.SessionStarted)
+        os.kill(user.engine._agent.pid, signal.SIGKILL)
+        await user.until(events.SessionStarted, count=2)
+        user.utter(tone(0.2))
+        await user.until(events.Utterance)
 
 
 async def test_many_turns_leave_no_task_behind(server):
