@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 
 from selam_cli.core import protocol
-from selam_cli.core.protocol import AudioChunk, AudioEnd, ErrorReport, ReplyChunk, Response
+from selam_cli.core.protocol import AudioChunk, AudioEnd, EndSession, ErrorReport, ReplyChunk, Response
 from selam_cli.sound.files import write_wav
 from tests.support.speech import correlation, spoken, trimmed
 from tests.support.voice_server import voice_server
@@ -169,3 +170,32 @@ async def test_a_reply_that_cannot_be_written_is_told_before_anything_is_said(qu
     status, _, errors = await ask(question, "--local", "--out", "/nowhere/at/all.wav")
     assert status == 2
     assert "cannot be written" in errors
+
+
+async def test_ctrl_c_ends_the_session_and_is_status_130(question):
+    async with voice_server() as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "selam_cli", "ask", question, "--server", server.url,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        await server.until(lambda: server.audio)
+        process.send_signal(signal.SIGINT)
+        _, errors = await asyncio.wait_for(process.communicate(), 20)
+        assert process.returncode == 130
+        assert server.messages(EndSession)
+        assert errors == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a POSIX thing")
+async def test_on_a_terminal_it_says_what_it_is_doing_and_wipes_that_away(question):
+    from tests.support.terminal import Terminal  # noqa: PLC0415  # POSIX only
+
+    async with voice_server() as server:
+        answered = asyncio.create_task(answer_when_silent(server))
+        program = [sys.executable, "-m", "selam_cli", "ask", question, "--server", server.url]
+        with Terminal(program) as terminal:
+            await asyncio.to_thread(terminal.wait_for_text, "speaking 0.")
+            await asyncio.to_thread(terminal.wait_for_text, "waiting for the answer")
+            assert await asyncio.to_thread(terminal.wait_for_exit) == 0
+            assert terminal.text.split() == ["You:", "what", "time", "is", "it", "Agent:", "Time", "to", "go."]
+        await answered

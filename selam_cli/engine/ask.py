@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -53,7 +52,7 @@ def run(question: Question, settings: Settings, target: Target) -> int:
     settings = replace(settings, pre_roll_ms=0, release_tail_ms=0, ptt="hold")
     streams = StandardStreams(log_file())
     log_to_standard_error()
-    progress = _Progress(streams, shown=sys.stderr.isatty() and not question.as_json and os.isatty(streams.error_fd))
+    progress = _Progress(streams, shown=not question.as_json and os.isatty(streams.error_fd))
     try:
         status = run_loop(_Turn(question, settings, target, streams, progress, speech).run())
     finally:
