@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Final
 
 import numpy as np
 
-from selam_cli.agent.responder import Responder, Speech, Utterance
+from selam_cli.agent.responder import Answer, Responder, Speech, Utterance
 from selam_cli.core.protocol import (
     WIRE_RATE_HZ,
     Action,
@@ -67,7 +68,10 @@ class Conversation:
                 self._on_turn(event)
 
     def control(self, action: Action | str) -> None:
-        """Carry an action out and acknowledge it; nothing of an interrupted reply comes after the acknowledgement."""
+        """Carry an action out and acknowledge it; nothing of an interrupted reply comes after the acknowledgement.
+
+        While paused, a reply holds its place, an utterance under way is dropped, and what comes in is not heard.
+        """
         match action:
             case Action.INTERRUPT:
                 self._cut_off()
@@ -88,12 +92,11 @@ class Conversation:
                 return
         self._send(ControlAck(str(action)))
 
-    async def close(self) -> None:
+    def end(self) -> None:
         """End the session: nothing is said after this."""
         reply, self._reply = self._reply, None
         if reply is not None:
             reply.cancel()
-            await asyncio.wait({reply})
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
@@ -118,25 +121,31 @@ class Conversation:
         self._framer.reset()
 
     async def _answer(self, utterance: Utterance) -> None:
-        pace = Pace()
-        rest = b""
         try:
-            async for part in self._responder.answer(utterance, self._session):
-                await self._running.wait()
-                if not isinstance(part, Speech):
-                    self._send(part)
-                    continue
-                rest += part.audio
-                while len(rest) >= CHUNK_BYTES:
-                    await self._say(rest[:CHUNK_BYTES], pace)
-                    rest = rest[CHUNK_BYTES:]
-            if rest:
-                await self._say(rest, pace)
-        except Exception:  # the engine's top level: a failing engine costs its turn and nothing else
+            # Closed at once when it is cut off, not when it is collected: an engine may hold a process or a socket.
+            async with aclosing(self._responder.answer(utterance, self._session)) as answer:
+                await self._tell(answer)
+        except Exception:  # the engines' boundary: one that fails costs its turn and nothing else
             log.exception("the answer failed")
             self._send(ErrorReport("audio_error", "The agent could not answer. Say it again."))
+        await self._running.wait()
         self._reply = None
         self._send(AudioEnd(self._chunks))
+
+    async def _tell(self, answer: AsyncIterator[Answer]) -> None:
+        pace = Pace()
+        waiting = bytearray()
+        async for part in answer:
+            await self._running.wait()
+            if not isinstance(part, Speech):
+                self._send(part)
+                continue
+            waiting += part.audio
+            while len(waiting) >= CHUNK_BYTES:
+                await self._say(bytes(waiting[:CHUNK_BYTES]), pace)
+                del waiting[:CHUNK_BYTES]
+        if waiting:
+            await self._say(bytes(waiting), pace)
 
     async def _say(self, audio: bytes, pace: Pace) -> None:
         await pace.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from selam_cli.agent.responder import Answer, Speech, Utterance
 from selam_cli.core.protocol import Response, StartSession, Transcription
@@ -16,7 +16,7 @@ class Echo:
         "which proves your microphone, your speakers and your keys."
     )
 
-    async def answer(self, utterance: Utterance, session: StartSession) -> AsyncIterator[Answer]:
+    async def answer(self, utterance: Utterance, session: StartSession) -> AsyncGenerator[Answer, None]:
         """Yield how long the utterance was, in words that claim nothing else, and its sound."""
         yield Transcription(f"({utterance.seconds:.1f} s of speech, not transcribed)")
         yield Response(f"You spoke for {utterance.seconds:.1f} seconds. This is how you sounded:")

@@ -10,12 +10,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from selam_cli.agent.echo import Echo
 from selam_cli.agent.server import ServeSettings, serve
+from selam_cli.agent.workers import serve_with_workers, worker_settings
 from selam_cli.errors import UsageFault
 
 
@@ -32,24 +33,26 @@ def run_serve(
 
     Raises UsageFault for settings that don't go together, SelamError where the address can't be had.
     """
-    if workers != 1:
-        raise UsageFault("Several workers on one port are not there yet.", "Leave --workers at 1.")
     keys = None if keys_file is None else _read_keys(keys_file)
     if keys is None and not _is_loopback(host):
         raise UsageFault(
             f"On {host} anybody could use this agent.", "Give --keys-file with the keys that may, or --host 127.0.0.1."
         )
     settings = ServeSettings(host, port, keys, allow_origins, max_sessions)
-    return _run(_serve_until_signal(settings))
+    return _run(_serve_until_signal(settings, workers))
 
 
 def run_child() -> int:
     """Serve one engine: its key comes on standard input, the port goes to standard output, its end is our end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's to handle
-    return _run(_serve_parent())
+    return _run_for_parent(lambda line: ServeSettings(port=0, keys=frozenset({line.decode()})))
 
 
-async def _serve_until_signal(settings: ServeSettings) -> int:
+def run_worker() -> int:
+    """Serve on a shared port as one of several; its settings come on standard input, whose end is our end."""
+    return _run_for_parent(worker_settings)
+
+
+async def _serve_until_signal(settings: ServeSettings, workers: int) -> int:
     stop = asyncio.Event()
     status = 0
     loop = asyncio.get_running_loop()
@@ -71,15 +74,23 @@ async def _serve_until_signal(settings: ServeSettings) -> int:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         _say(f"Listening on ws://{host}:{port} – talk with it: selam-voice talk --server ws://{host}:{port}")
 
-    await serve(settings, Echo(), on_ready=on_ready, stop=stop)
+    if workers > 1:
+        await serve_with_workers(settings, workers, on_ready=on_ready, stop=stop)
+    else:
+        await serve(settings, Echo(), on_ready=on_ready, stop=stop)
     return status
 
 
-async def _serve_parent() -> int:
+def _run_for_parent(read_settings: Callable[[bytes], ServeSettings]) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's to handle
+    return _run(_serve_parent(read_settings))
+
+
+async def _serve_parent(read_settings: Callable[[bytes], ServeSettings]) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    key = await loop.run_in_executor(None, sys.stdin.buffer.readline)
-    if not key.strip():
+    line = await loop.run_in_executor(None, sys.stdin.buffer.readline)
+    if not line.strip():
         return 1
     threading.Thread(target=_wait_for_end_of_input, args=(loop, stop), name="parent-watch", daemon=True).start()
 
@@ -87,8 +98,7 @@ async def _serve_parent() -> int:
         sys.stdout.write(json.dumps({"port": port}) + "\n")
         sys.stdout.flush()
 
-    settings = ServeSettings(port=0, keys=frozenset({key.decode().strip()}))
-    await serve(settings, Echo(), on_ready=on_ready, stop=stop)
+    await serve(read_settings(line.strip()), Echo(), on_ready=on_ready, stop=stop)
     return 0
 
 

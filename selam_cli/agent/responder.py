@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,5 +37,8 @@ class Responder(Protocol):
     greeting: str
     """What this agent can do, for `connected.message`."""
 
-    def answer(self, utterance: Utterance, session: StartSession) -> AsyncIterator[Answer]:
-        """Yield the transcription, the answer's text and its sound, each as soon as it is there."""
+    def answer(self, utterance: Utterance, session: StartSession) -> AsyncGenerator[Answer, None]:
+        """Yield the transcription, the answer's text and its sound, each as soon as it is there.
+
+        Closing the generator must stop the work: it is closed as soon as the user interrupts.
+        """

@@ -3,52 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
-from uuid import uuid4
 
 import socketio
 from aiohttp import web
 
-from selam_cli.agent.conversation import Conversation
+from selam_cli.agent.connection import Connection
 from selam_cli.agent.responder import Responder
 from selam_cli.core import protocol
-from selam_cli.core.catalog import LANGUAGES
-from selam_cli.core.protocol import (
-    AudioChunk,
-    ClientMessage,
-    Connected,
-    Control,
-    EndSession,
-    ErrorReport,
-    MalformedPayload,
-    ServerMessage,
-    SessionEnded,
-    SessionStarted,
-    StartSession,
-)
+from selam_cli.core.protocol import Connected, ErrorReport, MalformedPayload, ServerMessage
 from selam_cli.errors import SelamError
 
 MAX_MESSAGE_BYTES: Final = 1_000_000
 """One message of a client: a chunk of 200 ms takes 9 kB, the longest instructions 32 kB."""
 
-OUTBOX_MESSAGES: Final = 2_000
-GOODBYE_S: Final = 2.0
+MAX_BACKLOG_MESSAGES: Final = 1_000
+"""A hundred seconds of reply that a client has not taken: it is let go, for the library's own queue has no bound."""
+
+GOODBYE_S: Final = 1.2
+SHUTDOWN_S: Final = 0.3
+"""What a stop may take: the first for `session_ended` to leave, twice the second for handlers that do not end."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is connected: the session's side, Engine.IO's name for the connection, and the request it began with."""
+
+    connection: Connection
+    engine_sid: str
+    request: web.Request
 
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """How the agent listens. `keys` None: no key is asked for, which only loopback allows."""
+    """How the agent listens. `keys` None: no key is asked for, which only loopback allows.
+
+    `shares_port`: other processes listen on the same port, and each request may reach another one. Long-polling, a
+    conversation of many requests, does not survive that, so only WebSocket is taken then.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8765
     keys: frozenset[str] | None = None
     allow_origins: tuple[str, ...] = ()
     max_sessions: int | None = None
+    shares_port: bool = False
 
 
 async def serve(
@@ -56,16 +62,15 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; `on_ready` is given the port. Raises SelamError where the address can't be had."""
     agent = AgentServer(settings, responder)
-    runner = web.AppRunner(agent.app, access_log=None, shutdown_timeout=GOODBYE_S)
+    runner = web.AppRunner(agent.app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await web.TCPSite(
+                runner, settings.host, settings.port, reuse_port=True if settings.shares_port else None
+            ).start()
         except OSError as error:
-            raise SelamError(
-                f"The agent cannot listen on {settings.host}:{settings.port}: {error.strerror or error}.",
-                "Choose another address with --host and --port; port 0 takes a free one.",
-            ) from None
+            raise cannot_listen(settings, error) from None
         on_ready(int(runner.addresses[0][1]))
         await stop.wait()
         await agent.say_goodbye()
@@ -73,51 +78,77 @@ async def serve(
         await runner.cleanup()
 
 
+def cannot_listen(settings: ServeSettings, error: OSError) -> SelamError:
+    """Say that the address can't be had."""
+    return SelamError(
+        f"The agent cannot listen on {settings.host}:{settings.port}: {error.strerror or error}.",
+        "Choose another address with --host and --port; port 0 takes a free one.",
+    )
+
+
 class AgentServer:
-    """All sessions of one process."""
+    """All connections of one process."""
 
     def __init__(self, settings: ServeSettings, responder: Responder) -> None:
         self._settings = settings
         self._responder = responder
-        self._clients: dict[str, Client] = {}
-        quiet = logging.getLogger("selam_cli.agent.socketio")
-        quiet.setLevel(logging.ERROR)  # INFO lines hold addresses with their keys
-        self._sio = socketio.AsyncServer(
-            async_mode="aiohttp",
-            async_handlers=False,  # events of one client keep their order
-            cors_allowed_origins="*",  # origins are checked in front of it, for the WebSocket as well
-            http_compression=False,
-            max_http_buffer_size=MAX_MESSAGE_BYTES,
-            logger=quiet,
-            engineio_logger=quiet,
-            namespaces=[protocol.NAMESPACE],
-        )
+        self._peers: dict[str, Peer] = {}
+        self._upgrades: dict[str, web.Request] = {}
+        self._sio = _quiet_server()
         self._sio.on("connect", self._on_connect, namespace=protocol.NAMESPACE)
         self._sio.on("disconnect", self._on_disconnect, namespace=protocol.NAMESPACE)
         self._sio.on("*", self._on_event, namespace=protocol.NAMESPACE)
-        self.app = web.Application(middlewares=[self._check_origin])
+        self.app = web.Application(middlewares=[self._check_origin, self._check_transport, self._watch_upgrade])
         self.app.router.add_get("/healthz", self._health)
         self._sio.attach(self.app)
 
     async def say_goodbye(self) -> None:
         """Tell every session that it has ended, as far as its client takes it in time."""
-        leaving = [asyncio.ensure_future(client.leave()) for client in self._clients.values()]
+        leaving = [asyncio.create_task(self._part_from(peer)) for peer in self._peers.values()]
         if leaving:
             await asyncio.wait(leaving, timeout=GOODBYE_S)
-        for sid in list(self._clients):
-            await self._sio.disconnect(sid, namespace=protocol.NAMESPACE)
+        await self._sio.shutdown()
+
+    async def _part_from(self, peer: Peer) -> None:
+        await peer.connection.leave()
+        await self._sio.eio.disconnect(peer.engine_sid)
+
+    # --- HTTP ---------------------------------------------------------------------------------------------------------
 
     @web.middleware
-    async def _check_origin(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def _check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self._settings.allow_origins:
             raise web.HTTPForbidden(text="This agent takes no connections from web pages of that origin.\n")
         return await handler(request)
 
+    @web.middleware
+    async def _check_transport(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._settings.shares_port and request.query.get("transport") == "polling":
+            raise web.HTTPBadRequest(text="This agent has several workers and takes WebSocket only, no long-polling.\n")
+        return await handler(request)
+
+    @web.middleware
+    async def _watch_upgrade(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return await handler(request)
+        # Compressing audio costs 20–120 % of CPU and gains nothing; what the client does not offer is not agreed on.
+        headers = request.headers.copy()
+        headers.popall("Sec-WebSocket-Extensions", None)
+        request = request.clone(headers=headers)
+        engine_sid = request.query.get("sid")
+        if engine_sid is None:  # the connection begins as a WebSocket, and its peer knows this request
+            return await handler(request)
+        self._upgrades[engine_sid] = request
+        try:
+            return await handler(request)
+        finally:
+            self._upgrades.pop(engine_sid, None)
+
     async def _health(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "sessions": len(self._clients)})
+        return web.json_response({"status": "ok", "sessions": len(self._peers)})
+
+    # --- Socket.IO ----------------------------------------------------------------------------------------------------
 
     async def _on_connect(self, sid: str, environ: dict[str, Any], _: object = None) -> None:
         query = parse_qs(environ.get("QUERY_STRING", ""))
@@ -127,113 +158,65 @@ class AgentServer:
         if not voice:
             _refuse("validation_error", "The query names no voice.")
         most = self._settings.max_sessions
-        if most is not None and len(self._clients) >= most:
+        if most is not None and len(self._peers) >= most:
             _refuse("session_error", f"This agent is full: it holds {most} sessions. Try again later.")
-        client = Client(sid, self._sio, self._responder)
-        self._clients[sid] = client
-        client.send(Connected(sid, voice, self._responder.greeting))
+        connection = Connection(self._responder, partial(self._deliver, sid))
+        engine_sid = self._sio.manager.eio_sid_from_sid(sid, protocol.NAMESPACE)
+        self._peers[sid] = Peer(connection, engine_sid, environ["aiohttp.request"])
+        connection.send(Connected(sid, voice, self._responder.greeting))
 
     async def _on_disconnect(self, sid: str, _: object = None) -> None:
-        client = self._clients.pop(sid, None)
-        if client is not None:
-            await client.close()
+        peer = self._peers.pop(sid, None)
+        if peer is not None:
+            peer.connection.close()
 
     async def _on_event(self, event: str, sid: str, *arguments: object) -> None:
-        client = self._clients.get(sid)
-        if client is None:
+        peer = self._peers.get(sid)
+        if peer is None:
             return
         try:
             message = protocol.decode_client(event, arguments[0] if arguments else None)
         except MalformedPayload as error:
-            client.send(ErrorReport("validation_error", f"{error}."))
+            peer.connection.send(ErrorReport("validation_error", f"{error}."))
             return
         if message is not None:
-            client.take(message)
+            peer.connection.take(message)
+
+    async def _deliver(self, sid: str, message: ServerMessage) -> bool:
+        peer = self._peers.get(sid)
+        socket = None if peer is None else self._sio.eio.sockets.get(peer.engine_sid)
+        if peer is None or socket is None:
+            return False
+        if socket.queue.qsize() >= MAX_BACKLOG_MESSAGES:
+            self._let_go(peer)
+            return False
+        event, payload = protocol.encode(message)
+        await self._sio.emit(event, payload, to=sid, namespace=protocol.NAMESPACE)
+        return True
+
+    def _let_go(self, peer: Peer) -> None:
+        """End a connection without a word: there is no way left to say one."""
+        request = self._upgrades.get(peer.engine_sid, peer.request)
+        if request.transport is not None:
+            request.transport.abort()
+        socket = self._sio.eio.sockets[peer.engine_sid]
+        self._sio.start_background_task(socket.close, wait=False, abort=True)
+
+
+def _quiet_server() -> socketio.AsyncServer:
+    quiet = logging.getLogger("selam_cli.agent.socketio")
+    quiet.setLevel(logging.ERROR)  # the library's lines below that hold addresses with their keys
+    return socketio.AsyncServer(
+        async_mode="aiohttp",
+        async_handlers=False,  # events of one client keep their order
+        cors_allowed_origins="*",  # origins are checked in front of it, for the WebSocket as well
+        http_compression=False,
+        max_http_buffer_size=MAX_MESSAGE_BYTES,
+        logger=quiet,
+        engineio_logger=quiet,
+        namespaces=[protocol.NAMESPACE],
+    )
 
 
 def _refuse(error_type: str, message: str) -> None:
     raise socketio.exceptions.ConnectionRefusedError(error_type, {"type": error_type, "message": message})
-
-
-class Client:
-    """One connection, which carries one session: what it may say when, and a bounded way out."""
-
-    def __init__(self, sid: str, sio: socketio.AsyncServer, responder: Responder) -> None:
-        self._sid = sid
-        self._sio = sio
-        self._responder = responder
-        self._conversation: Conversation | None = None
-        self._session_id = ""
-        self._told_of_no_session = False
-        self._outbox: asyncio.Queue[ServerMessage] = asyncio.Queue(OUTBOX_MESSAGES)
-        self._sender = asyncio.create_task(self._send_outbox())
-
-    def send(self, message: ServerMessage) -> None:
-        """Put a message on its way. A client that takes nothing any more is let go."""
-        try:
-            self._outbox.put_nowait(message)
-        except asyncio.QueueFull:
-            self._sender.cancel()
-
-    def take(self, message: ClientMessage) -> None:
-        """Do what a message asks for, or say why not."""
-        match message:
-            case StartSession():
-                self._start(message)
-            case EndSession():
-                self.end()
-            case _ if self._conversation is None:
-                self._tell_of_no_session()
-            case AudioChunk():
-                self._conversation.hear(message)
-            case Control():
-                self._conversation.control(message.action)
-
-    def end(self) -> None:
-        """End the session, if there is one, and say so."""
-        conversation, self._conversation = self._conversation, None
-        if conversation is None:
-            return
-        closing = asyncio.ensure_future(conversation.close())
-        closing.add_done_callback(lambda _: self.send(SessionEnded(self._session_id)))
-
-    async def leave(self) -> None:
-        """End the session for our own reasons, and wait until everything has been handed to the socket."""
-        conversation, self._conversation = self._conversation, None
-        if conversation is not None:
-            await conversation.close()
-            self.send(SessionEnded(self._session_id))
-        await self._outbox.join()
-
-    async def close(self) -> None:
-        """The connection is gone."""
-        self._sender.cancel()
-        conversation, self._conversation = self._conversation, None
-        if conversation is not None:
-            await conversation.close()
-
-    def _start(self, session: StartSession) -> None:
-        if self._conversation is not None:
-            self.send(ErrorReport("session_error", "A session is open already; one connection carries one session."))
-            return
-        if session.language is not None and session.language not in LANGUAGES:
-            known = ", ".join(LANGUAGES)
-            self.send(ErrorReport("validation_error", f"There is no language {session.language[:40]!r}: {known}."))
-            return
-        self._session_id = uuid4().hex
-        self._told_of_no_session = False
-        self._conversation = Conversation(session, self._responder, self.send)
-        self.send(SessionStarted(self._session_id))
-
-    def _tell_of_no_session(self) -> None:
-        if not self._told_of_no_session:
-            self._told_of_no_session = True
-            self.send(ErrorReport("session_error", "No session is open. Send start_session first."))
-
-    async def _send_outbox(self) -> None:
-        with contextlib.suppress(socketio.exceptions.SocketIOError):
-            while True:
-                message = await self._outbox.get()
-                event, payload = protocol.encode(message)
-                await self._sio.emit(event, payload, to=self._sid, namespace=protocol.NAMESPACE)
-                self._outbox.task_done()

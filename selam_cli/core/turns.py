@@ -82,7 +82,9 @@ class TurnDetector:
         self._interrupt_threshold = interrupt_threshold
         self._end_frames = end_of_speech_ms // FRAME_MS
         self._closing_frames = closing_silence_ms // FRAME_MS
-        self._before: deque[bytes] = deque(maxlen=pre_roll_ms // FRAME_MS + START_MS // FRAME_MS)
+        self._pre_roll_frames = pre_roll_ms // FRAME_MS
+        most_needed = max(START_MS // FRAME_MS, interrupt_threshold)
+        self._before: deque[bytes] = deque(maxlen=self._pre_roll_frames + most_needed)
         self._utterance: list[bytes] | None = None
         self._voiced = 0
         self._silent = 0
@@ -112,11 +114,12 @@ class TurnDetector:
         self._voiced = self._silent = self._zeros = 0
 
     def _while_quiet(self, frame: bytes) -> tuple[TurnEvent, ...]:
-        self._before.append(frame)
+        if self._before or frame != _SILENT_FRAME:  # what is left of a closing silence is no pre-roll
+            self._before.append(frame)
         needed = self._interrupt_threshold if self.agent_speaking else START_MS // FRAME_MS
         if self._voiced < needed:
             return ()
-        self._utterance = list(self._before)
+        self._utterance = list(self._before)[-(self._pre_roll_frames + self._voiced) :]
         self._before.clear()
         return (BargedIn(), SpeechStarted()) if self.agent_speaking else (SpeechStarted(),)
 

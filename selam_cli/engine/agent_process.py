@@ -8,7 +8,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from selam_cli.errors import SelamError
@@ -23,14 +23,26 @@ class AgentProcess:
     The child watches its standard input: the pipe closes when this process ends, even when it is killed.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, api_key: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, port: int, api_key: str, on_exit: Callable[[int], None] | None
+    ) -> None:
         self._process = process
+        self._stopping = False
         self.url = f"ws://127.0.0.1:{port}"
         self.api_key = api_key
+        self._watch = asyncio.create_task(self._tell_of_its_end(on_exit))
 
     @classmethod
-    async def start(cls, arguments: Sequence[str] = ("-m", "selam_cli", "serve", "--child")) -> AgentProcess:
-        """Start an agent and wait for its port. Raises SelamError where it does not come up in time."""
+    async def start(
+        cls,
+        arguments: Sequence[str] = ("-m", "selam_cli", "serve", "--child"),
+        *,
+        on_exit: Callable[[int], None] | None = None,
+    ) -> AgentProcess:
+        """Start an agent and wait for its port. Raises SelamError where it does not come up in time.
+
+        `on_exit` is called with its exit status (negative: the signal) when it ends without having been stopped.
+        """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -40,15 +52,17 @@ class AgentProcess:
             **_own_group(),
         )
         api_key = f"sk-selam-local-{secrets.token_urlsafe(24)}"
-        agent = cls(process, 0, api_key)
         try:
-            port = await asyncio.wait_for(agent._introduce(), START_WITHIN_S)
+            port = await asyncio.wait_for(_introduce(process, api_key), START_WITHIN_S)
         except (TimeoutError, OSError, ValueError, KeyError, TypeError):
-            await agent.stop()
+            await _end(process)
             raise SelamError(
                 "The embedded agent did not start.", "Run selam-voice serve to see why, or use --server."
             ) from None
-        return cls(process, port, api_key)
+        except asyncio.CancelledError:
+            await _end(process)
+            raise
+        return cls(process, port, api_key, on_exit)
 
     @property
     def alive(self) -> bool:
@@ -62,21 +76,33 @@ class AgentProcess:
 
     async def stop(self) -> None:
         """Close its standard input, which is its sign to leave; end it where it does not."""
+        self._stopping = True
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
             await asyncio.wait_for(self._process.wait(), LEAVE_WITHIN_S)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+            await _end(self._process)
 
-    async def _introduce(self) -> int:
-        assert self._process.stdin is not None  # noqa: S101  # made with PIPE
-        assert self._process.stdout is not None  # noqa: S101  # made with PIPE
-        self._process.stdin.write(f"{self.api_key}\n".encode())
-        await self._process.stdin.drain()
-        return int(json.loads(await self._process.stdout.readline())["port"])
+    async def _tell_of_its_end(self, on_exit: Callable[[int], None] | None) -> None:
+        status = await self._process.wait()
+        if on_exit is not None and not self._stopping:
+            on_exit(status)
+
+
+async def _introduce(process: asyncio.subprocess.Process, api_key: str) -> int:
+    """Hand the key over by pipe, where no process list shows it, and return the port that the agent took."""
+    assert process.stdin is not None  # noqa: S101  # made with PIPE
+    assert process.stdout is not None  # noqa: S101  # made with PIPE
+    process.stdin.write(f"{api_key}\n".encode())
+    await process.stdin.drain()
+    return int(json.loads(await process.stdout.readline())["port"])
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 def _own_group() -> dict[str, Any]:

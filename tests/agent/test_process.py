@@ -1,11 +1,13 @@
 """The agent as a process: started on demand, and gone when its parent is, however that ends."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 
+import aiohttp
 import psutil
 import pytest
 
@@ -67,6 +69,57 @@ async def test_ctrl_c_is_its_parents_affair():
         await agent.stop()
 
 
+async def test_an_end_that_nobody_asked_for_is_told_and_no_other():
+    ended = asyncio.get_running_loop().create_future()
+    agent = await AgentProcess.start(on_exit=ended.set_result)
+    os.kill(agent.pid, signal.SIGKILL)
+    assert await asyncio.wait_for(ended, 20) == -signal.SIGKILL
+    told = []
+    agent = await AgentProcess.start(on_exit=told.append)
+    await agent.stop()
+    await asyncio.sleep(0)
+    assert told == []
+
+
+async def test_a_start_that_is_given_up_leaves_no_process():
+    starting = asyncio.create_task(AgentProcess.start(["-c", "import time; time.sleep(60)"]))
+    mine = psutil.Process()
+    async with asyncio.timeout(20):
+        while not (children := mine.children()):
+            await asyncio.sleep(0.01)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not any(child.is_running() for child in children)
+
+
+def test_no_key_is_printed_whatever_a_client_does():
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "selam_cli", "serve", "--child"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    child.stdin.write("sk-selam-test-secret\n")
+    child.stdin.flush()
+    url = f"http://127.0.0.1:{json.loads(child.stdout.readline())['port']}"
+
+    async def misbehave():
+        async with caller(url, api_key="sk-selam-test-secret") as user:
+            await user.emit("control", "nonsense")
+            await user.until("error")
+        for query in ("transport=tin-can", "transport=websocket", "EIO=9", "EIO=4&transport=polling&sid=nobody"):
+            async with aiohttp.ClientSession() as http:
+                answer = await http.get(f"{url}/socket.io/?api_key=sk-selam-test-secret&voice=mekdes&{query}")
+                assert answer.status == 400
+        with pytest.raises(Exception, match="namespaces failed"):
+            async with caller(url, api_key="sk-selam-test-guess"):
+                pass
+
+    asyncio.run(misbehave())
+    output, errors = child.communicate(timeout=20)
+    assert child.returncode == 0
+    assert "sk-selam" not in output + errors
+
+
 async def test_an_agent_that_does_not_come_up_is_told():
     with pytest.raises(SelamError, match="did not start"):
         await AgentProcess.start(["-c", "print('hello')"])
@@ -93,7 +146,7 @@ def test_serve_says_where_it_listens_and_leaves_on_a_signal(name, status):
     [
         (["--host", "0.0.0.0"], "--keys-file"),
         (["--keys-file", "/nowhere/keys"], "cannot be read"),
-        (["--workers", "2"], "--workers"),
+        (["--workers", "3", "--max-sessions", "2"], "--max-sessions"),
     ],
 )
 def test_serve_refuses_what_does_not_go_together(arguments, said):
@@ -122,3 +175,65 @@ def test_serve_takes_its_keys_from_a_file(tmp_path):
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_workers_share_a_port_take_websocket_only_and_leave_together():
+    process = serve("--port", "0", "--workers", "2")
+    address = process.stderr.readline().split()[2]
+    workers = psutil.Process(process.pid).children()
+    assert len(workers) == 2
+
+    async def use():
+        for _ in range(8):
+            async with caller(address.replace("ws://", "http://")) as user:
+                await user.until("connected")
+        async with aiohttp.ClientSession() as http:
+            answer = await http.get(address.replace("ws://", "http://") + "/socket.io/?EIO=4&transport=polling")
+            assert answer.status == 400
+            assert "WebSocket only" in await answer.text()
+
+    asyncio.run(use())
+    process.terminate()
+    assert process.wait(20) == 143
+    assert not any(worker.is_running() for worker in workers)
+
+
+async def test_workers_do_not_survive_their_parent():
+    process = serve("--port", "0", "--workers", "2")
+    process.stderr.readline()
+    workers = psutil.Process(process.pid).children()
+    process.kill()
+    process.wait(20)
+    for worker in workers:
+        await gone(worker.pid)
+
+
+def test_a_worker_that_dies_ends_the_agent_with_a_sentence():
+    process = serve("--port", "0", "--workers", "2")
+    process.stderr.readline()
+    workers = psutil.Process(process.pid).children()
+    workers[0].kill()
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "A worker ended by itself" in errors
+    assert not workers[1].is_running()
+
+
+def test_workers_take_no_port_that_others_have():
+    first = serve("--port", "0", "--workers", "2")
+    try:
+        port = first.stderr.readline().split()[2].rpartition(":")[2]
+        second = serve("--port", port, "--workers", "2")
+        _, errors = second.communicate(timeout=20)
+        assert second.returncode == 1
+        assert f"cannot listen on 127.0.0.1:{port}" in errors
+    finally:
+        first.terminate()
+        first.wait(20)
+
+
+def test_the_agent_loads_no_screen_no_sound_card_and_no_engine():
+    loads = "[name for name in sys.modules if name in ('textual', 'sounddevice', 'miniaudio', 'selam_cli.engine')]"
+    program = f"import sys, selam_cli.agent.process; print({loads})"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"

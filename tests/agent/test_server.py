@@ -165,8 +165,9 @@ async def test_pause_freezes_the_reply_and_resume_goes_on_with_it():
         await user.say(Control(Action.PAUSE))
         await user.until("control_ack")
         frozen = len(user.payloads("audio_chunk"))
-        await asyncio.sleep(0.6)  # nothing is to happen, and nothing tells of that
-        assert len(user.payloads("audio_chunk")) <= frozen + 1
+        await user.say(Control(Action.PAUSE))
+        await user.until("control_ack", 2)
+        assert len(user.payloads("audio_chunk")) == frozen
         await user.say(Control(Action.RESUME))
         await user.until("audio_end")
     assert correlation(trimmed(said), user.reply)[0] >= 0.99
@@ -287,6 +288,50 @@ async def test_a_web_page_whose_origin_is_allowed_connects():
     page = {"Origin": "https://good.example"}
     async with agent(allow_origins=("https://good.example",)) as (url, _), caller(url, headers=page) as user:
         await user.until("connected")
+
+
+async def test_no_other_namespace_is_served():
+    async with agent() as (url, _):
+        user = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+        with pytest.raises(socketio.exceptions.ConnectionError, match="namespaces failed"):
+            await user.connect(f"{url}?api_key={KEY}&voice=mekdes", namespaces=["/"], transports=["websocket"])
+        await user.shutdown()
+
+
+@asynccontextmanager
+async def bare_socket(url):
+    """A WebSocket that offers compression, in the namespace; its packets are read as they come."""
+    query = urlencode({"EIO": 4, "transport": "websocket", "api_key": KEY, "voice": "mekdes"})
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{url}/socket.io/?{query}", compress=15) as socket,
+    ):
+        assert (await socket.receive_str(timeout=20)).startswith("0")
+        await socket.send_str(f"40{protocol.NAMESPACE},")
+        yield socket
+
+
+async def test_the_greeting_comes_after_the_namespace_is_up_and_nothing_is_compressed():
+    async with agent() as (url, _), bare_socket(url) as socket:
+        assert (await socket.receive_str(timeout=20)).startswith(f"40{protocol.NAMESPACE},")
+        assert (await socket.receive_str(timeout=20)).startswith(f'42{protocol.NAMESPACE},["connected",')
+        assert socket.compress == 0
+
+
+async def test_a_client_that_floods_and_takes_no_answer_is_let_go():
+    wrong = f'42{protocol.NAMESPACE},["control",{{"action":"{"x" * 200}"}}]'
+    async with agent() as (url, _), bare_socket(url) as socket, caller(url) as other:
+        await other.until("connected")
+        await socket.send_str(f'42{protocol.NAMESPACE},["start_session",{{"voice":"mekdes"}}]')
+
+        async def flood():
+            while True:
+                await socket.send_str(wrong)
+
+        with pytest.raises((ConnectionError, aiohttp.ClientError)):
+            await asyncio.wait_for(flood(), 60)
+        await other.say(StartSession("mekdes"))
+        await other.until("session_started")
 
 
 async def test_when_the_agent_stops_every_session_is_told():

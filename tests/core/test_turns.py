@@ -69,6 +69,31 @@ def test_barge_in_takes_as_many_frames_as_the_threshold_says(threshold):
     assert kinds(told(detector, [LOUD])) == [BargedIn, SpeechStarted]
 
 
+@pytest.mark.parametrize("threshold", [8, 30, 50])
+def test_what_barges_in_is_kept_whole_with_its_pre_roll(threshold):
+    detector = TurnDetector(600, threshold)
+    detector.agent_speaking = True
+    told(detector, [QUIET] * 50 + [LOUD] * threshold)
+    detector.agent_speaking = False
+    (ended,) = told(detector, [LOUD] * 20 + [ZEROS] * 25)
+    assert ended.audio == QUIET * 15 + LOUD * (threshold + 20)
+
+
+def test_speech_that_begins_under_the_agents_last_words_is_kept_whole():
+    detector = TurnDetector(600, 50)
+    detector.agent_speaking = True
+    told(detector, [QUIET] * 50 + [LOUD] * 40)
+    detector.agent_speaking = False
+    *_, ended = told(detector, [LOUD] * 10 + [ZEROS] * 25)
+    assert ended.audio == QUIET * 15 + LOUD * 50
+
+
+def test_the_rest_of_a_closing_silence_is_no_pre_roll():
+    detector = TurnDetector(600, 8)
+    *_, ended = told(detector, [LOUD] * 50 + [ZEROS] * 50 + [LOUD] * 30 + [ZEROS] * 25)
+    assert ended == SpeechEnded(LOUD * 30, "closed")
+
+
 def test_dropping_forgets_what_was_said():
     detector = TurnDetector(600, 8)
     told(detector, [LOUD] * 50)
@@ -94,3 +119,13 @@ def test_frames_do_not_depend_on_how_the_bytes_came(lengths):
         at += length
     assert b"".join(frames) == stream[: len(stream) // FRAME_BYTES * FRAME_BYTES]
     assert {len(frame) for frame in frames} <= {FRAME_BYTES}
+
+
+@given(st.lists(st.integers(1, 20_000), min_size=1, max_size=30))
+def test_turns_do_not_depend_on_how_the_bytes_came(lengths):
+    stream = b"".join([QUIET * 20, LOUD * 30, QUIET * 40, LOUD * 2, QUIET * 5, LOUD * 30, ZEROS * 30])
+    framer, at, frames = Framer(), 0, []
+    for length in [*lengths, len(stream)]:
+        frames += framer.feed(stream[at : at + length])
+        at += length
+    assert told(TurnDetector(600, 8), frames) == told(TurnDetector(600, 8), Framer().feed(stream))

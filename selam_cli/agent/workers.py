@@ -1,0 +1,123 @@
+"""Several processes on one port: each listens for itself, and the system deals the connections out among them.
+
+A worker is told its settings on standard input, where no process list shows the keys; the pipe's end is its sign to
+leave, so none survives this process, however it ends. `/healthz` counts the sessions of the worker that answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from typing import Final
+
+from selam_cli.agent.server import ServeSettings, cannot_listen
+from selam_cli.errors import SelamError, UsageFault
+
+START_WITHIN_S: Final = 10.0
+LEAVE_WITHIN_S: Final = 2.5
+_PROGRAM: Final = "from selam_cli.agent.process import run_worker; raise SystemExit(run_worker())"
+
+
+async def serve_with_workers(
+    settings: ServeSettings, workers: int, *, on_ready: Callable[[int], None], stop: asyncio.Event
+) -> None:
+    """Serve until `stop` is set. Raises UsageFault where it can't be done, SelamError when a worker fails."""
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise UsageFault("On this system processes cannot share a port.", "Leave --workers at 1.")
+    shares = _shares(settings.max_sessions, workers)
+    with _reserved(settings) as port:
+        processes: list[asyncio.subprocess.Process] = []
+        try:
+            for share in shares:
+                # One by one, not as a comprehension: those that have started must be ended when the next one fails.
+                processes.append(await _start(replace(settings, port=port, max_sessions=share)))  # noqa: PERF401
+            await asyncio.gather(*(_ready(process) for process in processes))
+            on_ready(port)
+            await _until_stopped(processes, stop)
+        finally:
+            await asyncio.gather(*(_end(process) for process in processes))
+
+
+def worker_settings(line: bytes) -> ServeSettings:
+    """Read what `serve_with_workers` tells a worker."""
+    fields = json.loads(line)
+    keys = None if fields["keys"] is None else frozenset(fields["keys"])
+    return ServeSettings(**{**fields, "keys": keys, "allow_origins": tuple(fields["allow_origins"])})
+
+
+def _shares(max_sessions: int | None, workers: int) -> list[int | None]:
+    if max_sessions is None:
+        return [None] * workers
+    if max_sessions < workers:
+        raise UsageFault(
+            f"{workers} workers cannot share {max_sessions} sessions.", "Give fewer --workers or more --max-sessions."
+        )
+    return [max_sessions // workers + (number < max_sessions % workers) for number in range(workers)]
+
+
+@contextlib.contextmanager
+def _reserved(settings: ServeSettings) -> Iterator[int]:
+    """Hold the port, so that every worker gets the same; a socket that does not listen is dealt no connection."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as alone:
+            # Bound for itself first: sharing alone would also join another agent of the same user.
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(address)
+        shared = socket.socket(family)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind(address)
+    except OSError as error:
+        raise cannot_listen(settings, error) from None
+    with shared:
+        yield int(shared.getsockname()[1])
+
+
+async def _start(settings: ServeSettings) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-c",
+        _PROGRAM,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl+C is for this process, which then lets the workers say goodbye
+    )
+    assert process.stdin is not None  # noqa: S101  # made with PIPE
+    told = {**asdict(settings), "keys": None if settings.keys is None else sorted(settings.keys), "shares_port": True}
+    process.stdin.write(json.dumps(told).encode() + b"\n")
+    return process
+
+
+async def _ready(process: asyncio.subprocess.Process) -> None:
+    assert process.stdout is not None  # noqa: S101  # made with PIPE
+    with contextlib.suppress(TimeoutError):
+        if await asyncio.wait_for(process.stdout.readline(), START_WITHIN_S):
+            return
+    raise SelamError("A worker did not start.", "Try --workers 1 to see why.")
+
+
+async def _until_stopped(processes: list[asyncio.subprocess.Process], stop: asyncio.Event) -> None:
+    stopped = asyncio.create_task(stop.wait())
+    ended = [asyncio.create_task(process.wait()) for process in processes]
+    done, pending = await asyncio.wait({stopped, *ended}, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    if stopped not in done:
+        status = next(task.result() for task in ended if task in done)
+        raise SelamError(f"A worker ended by itself, with status {status}.", "Start the agent again.")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None  # noqa: S101  # made with PIPE
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), LEAVE_WITHIN_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
