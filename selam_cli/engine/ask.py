@@ -201,6 +201,7 @@ class _Turn:
         return SessionError("No answer came.", "Try again, or check that the recording holds speech.")
 
     def _report(self, status: int, failure: SelamError | None) -> int:
+        self._progress.clear()
         state = self._engine.conversation.state
         if status > 128:
             return status
