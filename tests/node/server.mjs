@@ -23,7 +23,13 @@ agent.on("connection", (socket) => {
   let pcm = [], zeros = 0, spoke = false;
   const all = [];
   socket.emit("connected", { status: "connected", sid: socket.id, voice: socket.handshake.query.voice, message: "Hi" });
-  socket.onAny((event, payload) => told({ event, action: payload?.action, bytes: payload?.audio?.length, payload: event === "start_session" ? payload : undefined }));
+  const keep = () => { if (process.argv[2]) writeFileSync(process.argv[2], Buffer.concat(all)); };
+  socket.onAny((event, payload) => told({
+    event,
+    action: payload?.action,
+    bytes: event === "audio_chunk" ? Buffer.byteLength(payload.audio, "base64") : undefined,
+    payload: event === "start_session" ? payload : undefined,
+  }));
   socket.on("start_session", () => socket.emit("session_started", { session_id: "node-1", status: "started" }));
   socket.on("control", ({ action }) => socket.emit("control_ack", { action, status: "executed" }));
   socket.on("audio_chunk", ({ audio }) => {
@@ -47,8 +53,11 @@ agent.on("connection", (socket) => {
       socket.emit("audio_end", { total_chunks: chunks });
     }
   });
-  socket.on("end_session", () => socket.emit("session_ended", { session_id: "node-1", status: "ended" }));
-  socket.on("disconnect", () => { if (process.argv[2]) writeFileSync(process.argv[2], Buffer.concat(all)); });
+  socket.on("end_session", () => {
+    keep();
+    socket.emit("session_ended", { session_id: "node-1", status: "ended" });
+  });
+  socket.on("disconnect", keep);
 });
 http.listen(0, "127.0.0.1", () => told({ port: http.address().port }));
 process.stdin.on("end", () => process.exit(0)).resume();
