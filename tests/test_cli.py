@@ -71,7 +71,7 @@ def test_voices_lists_every_voice_by_its_language():
         (["--help"], ["textual", "socketio", "aiohttp", "numpy", "sounddevice", "soundfile", "platformdirs"]),
         (["voices", "--json"], ["textual", "socketio", "aiohttp", "numpy", "sounddevice", "soundfile"]),
         (["ask", "/nowhere.wav", "--local"], ["textual"]),
-        (["serve", "--workers", "2"], ["textual", "sounddevice", "soundfile"]),
+        (["serve", "--keys-file", "/nowhere"], ["textual", "sounddevice", "soundfile"]),
     ],
 )
 def test_a_command_loads_what_it_needs_and_no_more(arguments, not_loaded):
