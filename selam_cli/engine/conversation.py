@@ -112,7 +112,7 @@ class Conversation:
             return
         self._silence()
         self._player.hold()
-        self._close_turn("interrupted")
+        self._leave_turn()
         self._ignoring = False
         self._apply(Trigger.PRESS)
         turn = self._state.turn
@@ -154,6 +154,9 @@ class Conversation:
     def interrupt(self) -> None:
         """Silence the agent here at once, then tell the server."""
         if self._state.stage is Stage.TALKING:
+            return
+        if self.capture.talking:
+            self.discard()  # the release tail still runs: the whole utterance is taken back
             return
         self._silence()
         if self._up:
@@ -226,7 +229,9 @@ class Conversation:
             return
         lost_for_s = 0.0 if self._lost_at is None else time.monotonic() - self._lost_at
         if utterance.complete and lost_for_s > self._settings.resend_within_s:
-            self._keep_utterance(utterance)
+            self._keep(utterance)
+            self._outcome = "failed"
+            self._end_turn()
             return
         utterance.start_over()
         self._delivery.pump(utterance)
@@ -255,12 +260,14 @@ class Conversation:
 
     def close(self) -> None:
         """The conversation is over."""
-        if self.capture.talking:
-            abandoned = self.capture.abandon()
-            if abandoned is not None:
+        talking = self.capture.talking
+        abandoned = self.capture.abandon()
+        if abandoned is not None and not abandoned.closed:
+            if talking:
                 self._emit(events.TalkEnded(abandoned.turn, round(abandoned.seconds, 3)))
-                self._emit(events.Utterance(abandoned.turn, "discarded", round(abandoned.seconds, 3)))
+            self._emit(events.Utterance(abandoned.turn, "discarded", round(abandoned.seconds, 3)))
             self._close_turn("discarded")
+        self._discard_kept()
         self._silence()
         self._stop_waiting()
         self._controls.reset()
@@ -360,6 +367,15 @@ class Conversation:
         self._outcome = "answered"
         self._latency = LatencyOfTurn(turn, pressed_at)
         self._audio_told_at = 0.0
+
+    def _leave_turn(self) -> None:
+        """The user goes on to a new turn: what is left of this one was cut off, or could not be delivered."""
+        said = self.capture.current
+        if said is not None and said.complete and not said.closed:
+            self._keep(said)
+            self._close_turn("failed")
+        else:
+            self._close_turn("interrupted")
 
     def _close_turn(self, outcome: str) -> None:
         self._stop_waiting()
@@ -467,14 +483,14 @@ class Conversation:
         elif self._up:
             self._expect_answer()
 
-    def _keep_utterance(self, utterance: Utterance) -> None:
-        self._kept = utterance
-        self.capture.forget()
+    def _keep(self, utterance: Utterance) -> None:
+        """Put by what could not be delivered; what is kept already comes before it."""
         self._emit(events.Utterance(utterance.turn, "kept", round(utterance.seconds, 3)))
+        if self._kept is not None:
+            utterance.audio[:0] = self._kept.audio
+        self._kept = utterance
         self.update(kept_seconds=round(utterance.seconds, 3))
-        self._notice("kept", "info", f"{utterance.seconds:.1f} s of speech were kept.", "Send them with resend.")
-        self._outcome = "failed"
-        self._end_turn()
+        self._notice("kept", "info", f"{utterance.seconds:.1f} s of speech are kept.", "Send them with resend.")
 
     def _discard_kept(self) -> None:
         if self._kept is not None:

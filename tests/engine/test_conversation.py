@@ -180,6 +180,64 @@ async def test_after_a_long_loss_the_utterance_is_kept_until_resend(server):
     assert speech_of(server) == said.tobytes()
 
 
+async def test_of_two_utterances_spoken_offline_none_is_lost(server):
+    first, second = tone(0.5), tone(0.4)[::-1].copy()
+    server.starts = False
+    async with talker(server.url) as user:
+        await user.until(events.Connected)
+        user.utter(first)
+        user.utter(second)
+        assert user.of(events.Utterance) == [events.Utterance(1, "kept", 0.5)]
+        await server.send(protocol.SessionStarted("late"))
+        await server.until(lambda: len(speech_of(server)) >= len(second) * 2)
+        await answer(server)
+        await user.until(events.TurnEnded, lambda event: event.outcome == "answered")
+        user.do("resend")
+        await server.until(lambda: first.tobytes() in server.audio)
+    assert server.audio.startswith(second.tobytes())
+    assert [event.outcome for event in user.of(events.Utterance)] == ["kept", "sent", "sent"]
+
+
+async def test_what_was_never_delivered_is_accounted_for_at_the_end(server):
+    server.starts = False
+    async with talker(server.url) as user:
+        await user.until(events.Connected)
+        user.utter(tone(0.5))
+        user.utter(tone(0.4))
+    assert [(event.outcome, event.seconds) for event in user.of(events.Utterance)] == [
+        ("kept", 0.5), ("discarded", 0.4), ("discarded", 0.5),
+    ]  # fmt: skip
+
+
+async def test_escape_within_the_release_tail_takes_the_utterance_back(server):
+    async with talker(server.url, release_tail_ms=2_000) as user:
+        await user.until(events.SessionStarted)
+        user.do("press")
+        user.say(tone(0.3))
+        user.do("release")
+        user.do("interrupt")
+        await server.until(lambda: server.actions[-2:] == ["stop_listening", "start_listening"])
+    assert user.of(events.TurnEnded) == [events.TurnEnded(1, "discarded")]
+    assert user.of(events.Utterance) == [events.Utterance(1, "discarded", 0.3)]
+
+
+async def test_a_press_within_the_release_tail_goes_on_with_the_turn(server):
+    said = tone(0.6)
+    async with talker(server.url, release_tail_ms=2_000) as user:
+        await user.until(events.SessionStarted)
+        user.do("press")
+        user.say(said[:4_800])
+        user.do("release")
+        user.do("press")
+        user.say(said[4_800:])
+        user.do("release")
+        user.engine.conversation.capture.end_now()
+        await server.until(lambda: len(speech_of(server)) >= len(said) * 2)
+    assert speech_of(server) == said.tobytes()
+    assert len(user.of(events.TalkStarted)) == 1
+    assert server.actions == ["interrupt"]
+
+
 async def test_a_setting_changed_in_mid_conversation_starts_one_new_session_after_the_turn(server):
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
