@@ -88,7 +88,7 @@ async def _measured(card: VirtualSoundCard) -> list[float]:
                 await asyncio.sleep(0.5)
                 took.append(ear.loud_at - pressed_at)
                 terminal.release(" ")  # the next reply answers this
-                await until(lambda: "THINKING" in terminal.text)
+                await until(lambda: "THINKING" in terminal.text, terminal)
                 await asyncio.sleep(0.5)
         finally:
             await asyncio.to_thread(context.__exit__, None, None, None)

@@ -29,7 +29,7 @@ async def measure() -> list[Figure]:
             figures.append(await _watched("talking", family))
             await asyncio.sleep(3.0)
             terminal.release(" ")
-            await until(lambda: "SPEAKING" in terminal.text)
+            await until(lambda: "SPEAKING" in terminal.text, terminal)
             figures.append(await _watched("playing", family))
         finally:
             await asyncio.to_thread(context.__exit__, None, None, None)

@@ -44,10 +44,10 @@ async def measure() -> list[Figure]:
                     took.append(came_at[-1] - pressed_at)
                     await asyncio.sleep(0.3)
                     terminal.release(" ")
-                    await until(lambda: "THINKING" in terminal.text)
+                    await until(lambda: "THINKING" in terminal.text, terminal)
                     await asyncio.sleep(0.5)
                     terminal.tap("escape")
-                    await until(lambda: "READY" in terminal.text)
+                    await until(lambda: "READY" in terminal.text, terminal)
             finally:
                 await asyncio.to_thread(context.__exit__, None, None, None)
     return [

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from benchmarks.figures import Figure
-from benchmarks.talking import talking, until
+from benchmarks.talking import PlayedTerminal, talking, until
 from selam_cli.sound.files import write_wav
 
 WARM_UP_TURNS = 60
@@ -25,6 +25,14 @@ def write_tone(path: Path, seconds: float) -> None:
     buzz = sum(np.sin(2 * np.pi * 130 * k * t) / k * (2.0 if 5 <= k <= 9 else 1.0) for k in range(1, 25))
     swell = 0.7 + 0.3 * np.sin(2 * np.pi * 4 * t)
     write_wav(str(path), (6_000 * swell * buzz / np.abs(buzz).max() * 2).astype(np.int16), 16_000)
+
+
+def _unlatched(terminal: PlayedTerminal) -> bool:
+    """Tap where a busy machine made a tap of a hold, which leaves the microphone open; True where it was so."""
+    if "MICROPHONE OPEN" not in terminal.text:
+        return False
+    terminal.tap(" ")
+    return True
 
 
 class Family:
@@ -54,10 +62,11 @@ async def measure(turns: int) -> list[Figure]:
             began = time.monotonic()
             for turn in range(1, turns + 1):
                 terminal.press(" ")
-                await asyncio.sleep(0.5)  # well past a tap, which would latch the microphone
+                await asyncio.sleep(0.4)
                 terminal.release(" ")
-                await until(lambda turn=turn: f" {turn} You spoke" in terminal.text, 30)
-                await until(lambda: "READY" in terminal.text, 30)
+                await until(lambda turn=turn: f" {turn} You spoke" in terminal.text, terminal)
+                await until(lambda: "READY" in terminal.text or _unlatched(terminal), terminal)
+                await until(lambda: "READY" in terminal.text, terminal)
                 if turn == min(WARM_UP_TURNS, turns):
                     warm = family.megabytes()
                 if turn % 50 == 0:

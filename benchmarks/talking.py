@@ -49,8 +49,11 @@ def talking(*arguments: str, environment: Mapping[str, str] | None = None):
             terminal.wait_for_exit()
 
 
-async def until(condition, within_s: float = 20.0) -> None:
-    """Wait until something on the screen holds."""
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.005)
+async def until(condition, terminal: Terminal | None = None, within_s: float = 30.0) -> None:
+    """Wait until something holds; where it does not come, say what stands on the screen."""
+    try:
+        async with asyncio.timeout(within_s):
+            while not condition():
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise TimeoutError(terminal.text if terminal is not None else "it did not come") from None
