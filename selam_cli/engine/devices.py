@@ -101,7 +101,7 @@ class Devices:
         if self._speaker is not None:
             self._speaker.close()
         self._speaker = opened
-        self._player.delay_s = opened.delay_s
+        self._player.delay = lambda: opened.delay_s
         self._conversation.update(speaker=opened.name)
 
     def _on_microphone_lost(self, reason: str) -> None:

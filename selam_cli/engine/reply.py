@@ -11,6 +11,7 @@ from selam_cli.core import pcm
 from selam_cli.core.pcm import Samples
 from selam_cli.core.playout import PlayoutBuffer
 from selam_cli.core.protocol import WIRE_RATE_HZ, ReplyChunk
+from selam_cli.errors import AudioError
 from selam_cli.sound.decode import Pcm, ReplyDecoder
 from selam_cli.sound.resample import Resampler
 
@@ -37,7 +38,8 @@ class ReplyPlayer:
         self._gain = 1.0
         self._sounding_block: Samples = np.zeros(0, np.int16)
         self.rate_hz = WIRE_RATE_HZ
-        self.delay_s = 0.0
+        self.delay: Callable[[], float] = lambda: 0.0
+        """Asks the speaker for the time in seconds from the pull to the ear; it may change with its block length."""
         self.active = False
         self.chunks = 0
         self.decoded_s = 0.0
@@ -79,7 +81,7 @@ class ReplyPlayer:
         if self._decoder is not None:
             try:
                 self._take(self._decoder.feed(chunk.audio, chunk.format, chunk.sample_rate))
-            except Exception:
+            except AudioError:
                 self._decoder = None  # reported by whoever calls; what follows of this reply is only counted
                 raise
 
@@ -145,7 +147,7 @@ class ReplyPlayer:
         if self._buffer is None:
             return 0.0
         rendered_s = self._buffer.rendered_samples / self.rate_hz
-        late_s = 0.0 if self._buffer.drained else self.delay_s
+        late_s = 0.0 if self._buffer.drained else self.delay()
         return max(0.0, min(self.decoded_s, rendered_s - late_s))
 
     @property
