@@ -46,6 +46,14 @@ def rms(samples: Samples) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
 
 
+def loudest_rms(pcm16_audio: bytes | bytearray) -> float:
+    """Return the RMS of the loudest 20 ms frame of PCM16, in int16 units; 0.0 for none."""
+    frame = samples_in(20)
+    samples = np.frombuffer(bytes(pcm16_audio), "<i2").astype(np.float64)
+    padded = np.pad(samples, (0, -len(samples) % frame)).reshape(-1, frame)
+    return float(np.sqrt(np.mean(np.square(padded), axis=1)).max(initial=0.0))
+
+
 class LevelMeter:
     """Loudness over the last moments, with a peak that holds a while and a clipping mark."""
 

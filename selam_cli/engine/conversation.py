@@ -14,7 +14,7 @@ from typing import Final
 
 from selam_cli.core import protocol
 from selam_cli.core.late_events import LateEvents
-from selam_cli.core.pcm import Samples
+from selam_cli.core.pcm import Samples, dbfs, loudest_rms
 from selam_cli.core.protocol import Action, AudioChunk, ClientMessage, ServerMessage
 from selam_cli.core.session import Link, SessionState, Stage, Trigger, apply
 from selam_cli.engine import events
@@ -480,8 +480,20 @@ class Conversation:
         if self._player.let_go():
             self._apply(Trigger.ANSWER)
             self._answering()
+        elif self._up and not self._state.user_text and loudest_rms(utterance.audio) <= self._state.vad_threshold:
+            self._tell_of_silence(utterance)
         elif self._up:
             self._expect_answer()
+
+    def _tell_of_silence(self, utterance: Utterance) -> None:
+        """No frame reached the level that counts as speech: nobody need wait for an answer to that."""
+        heard, needed = dbfs(loudest_rms(utterance.audio)), dbfs(self._state.vad_threshold)
+        sentence = f"What you said was too quiet for the agent: {heard:.0f} dBFS, and it takes {needed:.0f}."
+        self._notice(
+            "too_quiet", "warning", sentence, "Speak closer, choose another microphone, or lower the VAD threshold."
+        )
+        self._outcome = "failed"
+        self._end_turn()
 
     def _keep(self, utterance: Utterance) -> None:
         """Put by what could not be delivered; what is kept already comes before it."""

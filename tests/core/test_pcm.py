@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selam_cli.core.pcm import SILENCE_DBFS, Chunker, LevelMeter, PreRoll, dbfs, rms, samples_in
+from selam_cli.core.pcm import SILENCE_DBFS, Chunker, LevelMeter, PreRoll, dbfs, loudest_rms, rms, samples_in
 
 
 def ramp(first, count):
@@ -17,6 +17,12 @@ def test_levels_are_in_db_below_full_scale(value, expected):
 
 def test_rms_of_a_full_scale_square_does_not_overflow():
     assert rms(np.full(320, -32_768, np.int16)) == 32_768
+
+
+def test_the_loudest_frame_is_found_wherever_it_is():
+    quiet, loud = np.full(16_000, 10, np.int16), np.full(320, -2_000, np.int16)
+    assert loudest_rms(np.concatenate((quiet, loud, quiet[:77])).tobytes()) == 2_000
+    assert loudest_rms(b"") == 0.0
 
 
 def test_the_meter_holds_its_peak_and_marks_clipping():

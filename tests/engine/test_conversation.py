@@ -326,6 +326,17 @@ async def test_an_error_of_the_service_ends_the_turn_and_not_the_conversation(se
     assert error.remedy
 
 
+async def test_what_was_too_quiet_to_be_heard_is_told_at_once(server):
+    async with talker(server.url) as user:
+        await user.until(events.SessionStarted)
+        user.utter(tone(0.5) // 40)
+        await user.until(events.TurnEnded)
+        await server.until(lambda: len(server.audio) >= 16_000 + 32_000)
+    assert user.of(events.Notice)[0].code == "too_quiet"
+    assert user.of(events.TurnEnded) == [events.TurnEnded(1, "failed")]
+    assert user.phases[-2:] == ["ready", "ended"]
+
+
 async def test_a_microphone_that_delivers_nothing_is_told(server):
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
