@@ -31,7 +31,9 @@ REPLY_STALL_S: Final = 10.0
 """A reply that has played out and brought nothing new for so long will not go on, whatever `audio_end` was to say."""
 
 TICK_S: Final = 0.05
-AUDIO_EVENT_EVERY_S: Final = 0.1
+AUDIO_EVENT_EVERY_S: Final = 0.125
+"""Eight a second, so that with the last one, which is told at once, there are never more than ten."""
+
 PLAYOUT_EVENT_EVERY_S: Final = 0.1
 QUEUE_TOLD_S: Final = 0.25
 """How much the queue has to change before the state is told for it."""
