@@ -80,7 +80,7 @@ async def measure() -> list[Figure]:
 
         write_tone(spoken, 1.0)
         paints, stocks, hellos = interleaved(
-            8, own, lambda: shown([sys.executable, str(stock)], "PAINTED")[0],
+            8, own, lambda: shown([sys.executable, str(stock)], "control")[0],
             lambda: shown([sys.executable, str(hello)], "PAINTED")[0],
         )  # fmt: skip
     own_s, stock_s, hello_s = (percentile(values, 50) for values in (paints, stocks, hellos))
