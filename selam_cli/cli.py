@@ -245,7 +245,7 @@ def run(arguments: Sequence[str]) -> int:
         # The reader has seen enough, like `head`; Python must not complain about it at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
-    except Exception as error:
+    except Exception as error:  # the program's edge: a user gets sentences, and a traceback only by asking for one
         if os.environ.get("SELAM_DEBUG") == "1":
             raise
         problem = f"The program failed ({type(error).__name__})."

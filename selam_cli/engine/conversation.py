@@ -93,10 +93,8 @@ class Conversation:
             self._state = state
             self.tell_state()
 
-    def _apply(self, event: Trigger | ServerMessage) -> bool:
-        before = self._state
-        self._set(apply(before, event))
-        return self._state.stage is not before.stage
+    def _apply(self, event: Trigger | ServerMessage) -> None:
+        self._set(apply(self._state, event))
 
     # --- what the user does -------------------------------------------------------------------------------------------
 
@@ -336,11 +334,8 @@ class Conversation:
         if not self._player.active and not self._state.user_final and not self._state.reply_text:
             return  # nothing of this turn's answer has come: it ends a reply that was cut off before
         self._finish_reply()
-        self._emit(
-            events.AudioEnd(self._state.turn, message.total_chunks, round(self._player.decoded_s, 3))
-            if self._player.active
-            else events.AudioEnd(self._state.turn, message.total_chunks, 0.0)
-        )
+        decoded_s = self._player.decoded_s if self._player.active else 0.0
+        self._emit(events.AudioEnd(self._state.turn, message.total_chunks, round(decoded_s, 3)))
         if not self._player.active and self._state.stage in {Stage.WAITING, Stage.ANSWERING}:
             self._end_turn()
 

@@ -116,13 +116,8 @@ class Link:
             try:
                 await self._hold_session()
                 failures = 0
-            except ConnectionFailed as error:
-                failures += 1
-                self._tell.on_lost(error)
-                if self._attempts is not None and failures >= self._attempts:
-                    raise
-            except SessionError as error:
-                # No greeting, or no session in time: a server that may be starting up.
+            except (ConnectionFailed, SessionError) as error:
+                # A session that does not come may be a server that is starting up: tried again like a lost one.
                 failures += 1
                 self._tell.on_lost(error)
                 if self._attempts is not None and failures >= self._attempts:
