@@ -108,8 +108,7 @@ def talk(
         from selam_cli.engine import talk_json  # noqa: PLC0415
 
         return talk_json.run(settings, target)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageFault("talk draws a screen and needs a terminal.", "Use talk --json or ask in scripts.")
+    _need_terminal("talk draws a screen and needs a terminal.", "Use talk --json or ask in scripts.")
     from selam_cli.engine.client import EngineClient  # noqa: PLC0415
 
     # Before anything of Textual is loaded: the two processes start side by side.
@@ -128,6 +127,7 @@ def talk(
             ptt=settings.ptt,
             talk_key=settings.talk_key,
             max_talk_s=float(settings.max_talk_s),
+            resend_within_s=float(settings.resend_within_s),
         ),
     )
 
@@ -189,6 +189,19 @@ def voices(json: Json = False) -> int:
 
 
 @app.command()
+def keys(ptt: Ptt = None) -> int:
+    """Show what the terminal reports of each key, and which way of push-to-talk follows."""
+    from selam_cli.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings({"ptt": ptt})
+    _need_terminal("keys shows what a keyboard does and needs a terminal.", "Run it where you want to talk.")
+    from selam_cli.core.push_to_talk import Mode  # noqa: PLC0415
+    from selam_cli.tui import keys_screen  # noqa: PLC0415
+
+    return keys_screen.run(Mode(settings.ptt), settings.talk_key)
+
+
+@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8765,
@@ -213,6 +226,11 @@ def serve(
         keys_file=keys_file,
         allow_origins=tuple(allow_origin or ()),
     )
+
+
+def _need_terminal(reason: str, remedy: str) -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageFault(reason, remedy)
 
 
 @app.callback(invoke_without_command=True)

@@ -116,11 +116,11 @@ class Capture:
         self._append(self._pre_roll.since(pressed_at))
         return self.current
 
-    def stop(self, released_at: float) -> None:
+    def stop(self, released_at: float, *, at_least_s: float = 0.0) -> None:
         """End the utterance a release tail after `released_at`, so that the last syllable is in it."""
         if not self.talking:
             return
-        self._ends_at = released_at + self._tail_s
+        self._ends_at = released_at + max(self._tail_s, at_least_s)
         delay = max(0.0, self._ends_at - time.monotonic()) + LAST_BLOCK_S
         # A microphone that delivers nothing must not keep an utterance open.
         self._watchdog = asyncio.get_running_loop().call_later(delay, self._finish)

@@ -53,7 +53,7 @@ class EngineClient:
             **_own_group(),
         )
         assert process.stdin is not None  # noqa: S101  # Popen was given PIPE
-        with contextlib.suppress(OSError, ValueError):  # Windows before Python 3.12 cannot
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows before Python 3.12 cannot
             os.set_blocking(process.stdin.fileno(), False)
         return cls(process)
 

@@ -46,7 +46,7 @@ class Verb(StrEnum):
 _SWITCHES: Final = frozenset({Verb.LISTEN, Verb.MUTE, Verb.LEVELS})
 _NAMED: Final = frozenset({Verb.VOICE, Verb.LANGUAGE, Verb.MICROPHONE, Verb.SPEAKER})
 _NUMBERS: Final = {Verb.VAD_THRESHOLD: (0, 32_767), Verb.INTERRUPT_THRESHOLD: (1, 50), Verb.VOLUME: (0, 100)}
-_TIMED: Final = frozenset({Verb.PRESS, Verb.RELEASE})
+_INFERRED: Final = "inferred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,13 @@ class Command:
     @property
     def at(self) -> float | None:
         """The monotonic time in seconds that `press` and `release` may carry."""
-        return float(self.argument) if self.argument and self.argument != "resume" else None
+        word = self.argument.partition(" ")[0]
+        return float(word) if word and word not in {"resume", _INFERRED} else None
+
+    @property
+    def inferred(self) -> bool:
+        """Whether a `release` was concluded from a key's silence, so that it may yet prove wrong."""
+        return self.argument.endswith(_INFERRED)
 
 
 class UnknownCommand(UsageFault):
@@ -129,9 +135,15 @@ def _problem(verb: Verb, argument: str) -> str:
         low, high = _NUMBERS[verb]
         if not (argument.isascii() and argument.isdigit() and low <= int(argument) <= high):
             return f"a whole number from {low} to {high} is needed"
-    if verb in _TIMED and argument and not (verb is Verb.PRESS and argument == "resume") and not _is_time(argument):
-        return "the time is no number of seconds"
+    if verb is Verb.PRESS and argument != "resume":
+        return _time_problem(argument)
+    if verb is Verb.RELEASE:
+        return _time_problem("" if argument == _INFERRED else argument.removesuffix(f" {_INFERRED}"))
     return ""
+
+
+def _time_problem(argument: str) -> str:
+    return "the time is no number of seconds" if argument and not _is_time(argument) else ""
 
 
 def _is_time(argument: str) -> bool:

@@ -16,6 +16,7 @@ from selam_cli.core import protocol
 from selam_cli.core.late_events import LateEvents
 from selam_cli.core.pcm import Samples, dbfs, loudest_rms
 from selam_cli.core.protocol import Action, AudioChunk, ClientMessage, ServerMessage
+from selam_cli.core.push_to_talk import RESUME_WITHIN_S
 from selam_cli.core.session import Link, SessionState, Stage, Trigger, apply
 from selam_cli.engine import events
 from selam_cli.engine.capture import Capture, Utterance
@@ -29,6 +30,9 @@ from selam_cli.settings import Settings
 NO_ANSWER_S: Final = 30.0
 REPLY_STALL_S: Final = 10.0
 """A reply that has played out and brought nothing new for so long will not go on, whatever `audio_end` was to say."""
+
+INFERRED_TAIL_S: Final = RESUME_WITHIN_S + 0.02
+"""The tail of an inferred release: the time in which it may be taken back, and the way of that command."""
 
 TICK_S: Final = 0.05
 AUDIO_EVENT_EVERY_S: Final = 0.125
@@ -124,13 +128,16 @@ class Conversation:
             self._controls.request(Action.INTERRUPT)
         self.capture.start(turn, at)
 
-    def release(self, at: float) -> None:
-        """Stop talking; the release tail still belongs to the utterance."""
+    def release(self, at: float, *, inferred: bool = False) -> None:
+        """Stop talking; the release tail still belongs to the utterance.
+
+        One that is only inferred ends the utterance when a resumption can no more be expected, and not before.
+        """
         if self._state.stage is not Stage.TALKING:
             return
         self._latency.speech_ended(at)
         self._apply(Trigger.RELEASE)
-        self.capture.stop(at)
+        self.capture.stop(at, at_least_s=INFERRED_TAIL_S if inferred else 0.0)
 
     def discard(self) -> None:
         """Throw away what is being said, or an utterance that is kept; the server forgets what it has of it."""
@@ -175,10 +182,15 @@ class Conversation:
 
     def mute(self, *, on: bool) -> None:
         """Close the user's microphone to the server, at once and without a tail, or open it again."""
-        if on and self._state.stage is Stage.TALKING:
+        if on:
+            self.close_microphone()
+        self.update(muted=on)
+
+    def close_microphone(self) -> None:
+        """End what is being said at once, without a tail; it is not thrown away."""
+        if self._state.stage is Stage.TALKING:
             self.release(time.monotonic())
             self.capture.end_now()
-        self.update(muted=on)
 
     def set_volume(self, volume: int) -> None:
         """Set the reply's loudness, 0 to 100."""
@@ -458,8 +470,7 @@ class Conversation:
         if utterance.seconds >= self._settings.max_talk_s and self._state.stage is Stage.TALKING:
             longest = f"{self._settings.max_talk_s} seconds are the most that one utterance may last."
             self._notice("too_long", "warning", longest, "It was sent; press again to go on.")
-            self.release(time.monotonic())
-            self.capture.end_now()
+            self.close_microphone()
 
     def _on_complete(self, utterance: Utterance) -> None:
         if self._state.stage is Stage.TALKING:

@@ -221,6 +221,7 @@ class VoiceEngine:
     def _on_final(self, error: SelamError) -> None:
         self._failure = error
         self.conversation.on_lost()
+        self.conversation.close_microphone()
         if isinstance(error, AccessRefused) and self._attempts is None:
             # The face stays: the user may read why, and switch to the embedded agent.
             self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
@@ -267,7 +268,7 @@ class VoiceEngine:
         self.conversation.press(command.at or time.monotonic())
 
     def _release(self, command: Command) -> None:
-        self.conversation.release(command.at or time.monotonic())
+        self.conversation.release(command.at or time.monotonic(), inferred=command.inferred)
 
     def _listen(self, command: Command) -> None:
         self.conversation.control(Action.START_LISTENING if command.switched_on else Action.STOP_LISTENING)

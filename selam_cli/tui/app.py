@@ -14,11 +14,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from textual import constants
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.driver import Driver
 from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
@@ -32,6 +30,7 @@ from selam_cli.tui import garbage, leaving
 from selam_cli.tui.bars import KeyBar, SmallBar, TalkBar, TopBar
 from selam_cli.tui.control_pane import ControlPane
 from selam_cli.tui.conversation import ResponsePane, TranscriptionPane
+from selam_cli.tui.drivers import driver_class
 from selam_cli.tui.engine import Engine
 from selam_cli.tui.inbox import Inbox
 from selam_cli.tui.model import (
@@ -120,7 +119,7 @@ class SelamScreen(App[int]):
             self.command,
             self._talk_changed,
         )
-        super().__init__(driver_class=_driver_class(self.talk_key))
+        super().__init__(driver_class=driver_class(self.talk_key))
         self.register_theme(SELAM)
         self.theme = SELAM.name
         self._engine = engine
@@ -130,13 +129,14 @@ class SelamScreen(App[int]):
         self._next_frame_at = 0.0
         self._collector = collector
         self._instructions = options.instructions or ""
+        self._resend_within_s = options.resend_within_s
         self.state: ScreenState = first_state(options)
         self.failure: Exception | None = None
         self._transcription = TranscriptionPane()
         self._response = ResponsePane()
         self._bars = (
             TopBar(self.state, id="top"),
-            TalkBar(self.state, clock=lambda: self._now().monotonic_s),
+            TalkBar(self.state, self.talk_key.place_button, clock=lambda: self._now().monotonic_s),
             KeyBar(self.state, id="keys"),
             SmallBar(self.state, id="small"),
         )
@@ -242,7 +242,7 @@ class SelamScreen(App[int]):
 
     def _show(self, state: ScreenState) -> None:
         self.state = state
-        self.talk_key.follow(state.phase, listening=state.session.listening)
+        self.talk_key.follow(state.phase, listening=state.session.listening, now=self._now().monotonic_s)
         for bar in self._bars:
             bar.show(state)
         self._control.show(state)
@@ -250,8 +250,22 @@ class SelamScreen(App[int]):
     def _look(self) -> None:
         now = self._now()
         self._show(aged(self.state, now))
+        self._close_unheard(now)
         if self._collector is not None and self.state.phase not in _BUSY and not self.talk_key.talking:
             self._collector.on_quiet(now.monotonic_s)
+
+    def _close_unheard(self, now: Moment) -> None:
+        """Nobody holds a latched microphone's key; without a connection it closes when nothing would be sent by itself.
+
+        A held key goes on recording: what it says is kept.
+        """
+        if self.talk_key.latched and self.state.unheard_s(now) > self._resend_within_s:
+            self.talk_key.stop(now.monotonic_s)
+            self._transcription.tell(
+                "warning",
+                "The connection is lost, so the open microphone was closed.",
+                "What you said is kept: r sends it.",
+            )
 
     # --- from the user ------------------------------------------------------------------------------------------------
 
@@ -271,7 +285,8 @@ class SelamScreen(App[int]):
 
     def on_app_blur(self) -> None:
         """The terminal lost the focus."""
-        self.talk_key.on_focus(focused=False, at=time.monotonic())
+        if not self.talk_key.directly_fed:
+            self.talk_key.on_focus(focused=False, at=time.monotonic())
 
     def action_tell(self, verb: str, argument: str = "") -> None:
         """Send a command that a key stands for."""
@@ -337,15 +352,6 @@ class SelamScreen(App[int]):
         """Hand what a sheet has asked for to it, if it is still open."""
         if isinstance(self.screen, Sheet):
             self.screen.on_line(event)
-
-
-def _driver_class(talk_key: TalkKey) -> type[Driver] | None:
-    """Return the driver that hears releases; None, Textual's own choice, where it cannot be had or is not wanted."""
-    if sys.platform == "win32" or constants.DRIVER:
-        return None
-    from selam_cli.tui.keyboard import keyboard_driver  # noqa: PLC0415  # POSIX only
-
-    return keyboard_driver(talk_key)
 
 
 def run(engine: Engine, options: ScreenOptions) -> int:

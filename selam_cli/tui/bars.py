@@ -15,6 +15,7 @@ from selam_cli.core.push_to_talk import Mode
 from selam_cli.core.session import Phase
 from selam_cli.tui import words
 from selam_cli.tui.model import SILENT, ScreenState
+from selam_cli.tui.talk_key import Cells
 
 _METER_CELLS: Final = 36
 _NARROW_CELLS: Final = 60
@@ -67,9 +68,16 @@ class TopBar(Bar):
 class TalkBar(Bar):
     """What is going on, in a word and more; how loud it is; the devices."""
 
-    def __init__(self, state: ScreenState, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, state: ScreenState, place: Callable[[Cells], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(state, id="talk")
+        self._place = place
         self._clock = clock
+
+    def on_resize(self) -> None:
+        """It lies elsewhere now; a mouse button held on it talks."""
+        self._place(Cells(*self.region))
 
     def part(self, state: ScreenState) -> object:
         """The level by the cell and the time by the second: finer changes draw nothing."""
@@ -81,6 +89,7 @@ class TalkBar(Bar):
 
     def show(self, state: ScreenState) -> None:
         """Take the new state; an open microphone marks the whole bar."""
+        self._place(Cells(*self.region))  # one that was only moved is not told of it
         self.set_class(state.phase is Phase.LISTENING, "-talking")
         self.set_class(state.latched, "-latched")
         super().show(state)

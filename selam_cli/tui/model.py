@@ -91,6 +91,7 @@ class ScreenState:
     controls: tuple[ControlRow, ...] = field(default_factory=lambda: tuple(ControlRow(action) for action in Action))
     listening_since: float | None = None
     reconnecting: events.Reconnecting | None = None
+    lost_since: float | None = None
     fatal: events.ErrorRaised | None = None
     exit_status: int | None = None
     wanted_volume: int | None = None
@@ -105,6 +106,12 @@ class ScreenState:
     def volume(self) -> int:
         """The volume as last asked for, so that two quick presses are two steps."""
         return self.session.volume if self.wanted_volume is None else self.wanted_volume
+
+    def unheard_s(self, now: Moment) -> float:
+        """For how long somebody has been talking without a connection; 0 where nobody talks, or there is one."""
+        if self.lost_since is None or self.listening_since is None:
+            return 0.0
+        return now.monotonic_s - max(self.lost_since, self.listening_since)
 
     @property
     def latched(self) -> bool:
@@ -142,7 +149,12 @@ def reduced(state: ScreenState, item: object, now: Moment) -> ScreenState:
     match item:
         case events.StateChanged():
             return _with_session(state, item, now)
-        case events.Level() | events.Playout() | events.Latency() | events.Reconnecting():
+        case events.Reconnecting():
+            since = now.monotonic_s if state.lost_since is None else state.lost_since
+            return replace(state, reconnecting=item, lost_since=since)
+        case events.SessionStarted():
+            return replace(state, reconnecting=None, lost_since=None)
+        case events.Level() | events.Playout() | events.Latency():
             return replace(state, **{item.name: item})  # type: ignore[arg-type]  # a field each, of the event's name
         case events.ControlAck(action=action, status=status):
             return _answered(state, action, f"{now.wall} {plain_line(status)}")

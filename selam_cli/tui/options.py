@@ -20,3 +20,4 @@ class ScreenOptions:
     ptt: str = "auto"
     talk_key: str = "space"
     max_talk_s: float = 120.0
+    resend_within_s: float = 10.0

@@ -9,13 +9,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from selam_cli.core.push_to_talk import Action, PushToTalk, Step
+from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
 from selam_cli.core.session import Phase
 
 _INTERRUPTIBLE: Final = frozenset({Phase.THINKING, Phase.SPEAKING})
+
+_BELIEVED_AFTER_S: Final = 1.0
+"""So long after the key's last step, an engine that still listens is told once more that nobody talks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A rectangle of the screen's cells."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __contains__(self, cell: tuple[int, int]) -> bool:
+        """Tell whether a cell (x, y) lies in it."""
+        return 0 <= cell[0] - self.x < self.width and 0 <= cell[1] - self.y < self.height
 
 
 class Edge(Enum):
@@ -48,6 +66,8 @@ class TalkKey:
         self._confirmed = False
         self._phase = Phase.CONNECTING
         self._listening = True
+        self._button: Cells | None = None
+        self._stepped_at = float("-inf")
         self.directly_fed = False
         """Whether the thread that reads the keyboard feeds it; else the screen does."""
 
@@ -68,21 +88,40 @@ class TalkKey:
 
     # --- from the keyboard's thread -----------------------------------------------------------------------------------
 
-    def on_edge(self, key: str, edge: Edge, at: float) -> None:
-        """Take a key at its monotonic time; keys that are not ours only matter as 'another key'."""
+    def on_read(self, text: str) -> None:
+        """Take no note of the raw input; only what it means concerns the talk key."""
+
+    def on_edge(self, key: str, edge: Edge, at: float, since: float | None = None) -> bool:
+        """Take a key at its monotonic time; True where it was the talk key, and so not for the screen.
+
+        `since`: after a stall, the earliest time at which it may have been pressed.
+        """
         with self._lock:
             if key == self._key:
-                self._on_talk_key(edge, at)
-            elif edge is Edge.PRESS:
+                return self._on_talk_key(edge, at, since)
+            if edge is Edge.PRESS:
                 self._machine.other()
                 if key == "escape" and self._allowed:
                     self._on_escape(at)
+            return False
+
+    def on_button(self, x: int, y: int, *, down: bool, at: float) -> None:
+        """The mouse's main button went down or up in this cell; on the talk bar it is a talk key."""
+        with self._lock:
+            if not down:
+                self._carry_out(self._machine.release_button(at))
+            elif self._allowed and self._button is not None and (x, y) in self._button:
+                self._carry_out(self._machine.press_button(at))
 
     def on_focus(self, *, focused: bool, at: float) -> None:
         """The terminal got or lost the focus: a key held while it is lost is never told to be released."""
         with self._lock:
             if not focused:
                 self._carry_out(self._machine.blur(at))
+
+    def on_leave(self, at: float) -> None:
+        """Nothing will be heard any more, or not for a while: a latched microphone closes as well."""
+        self.stop(at)
 
     def on_release_told(self, *, told: bool) -> None:
         """The terminal answered whether it tells releases."""
@@ -113,10 +152,26 @@ class TalkKey:
         """The screen leaves: close the microphone."""
         self.allow(allowed=False, now=now)
 
-    def follow(self, phase: Phase, *, listening: bool) -> None:
-        """Take note of what the engine says of itself: what Escape and an open microphone's key do depends on it."""
+    def stop(self, now: float) -> None:
+        """Close the microphone, whatever holds it open."""
+        with self._lock:
+            self._carry_out(self._machine.stop(now))
+
+    def place_button(self, cells: Cells) -> None:
+        """The talk bar lies here now."""
+        self._button = cells
+
+    def follow(self, phase: Phase, *, listening: bool, now: float) -> None:
+        """Take note of what the engine says of itself: what Escape and an open microphone's key do depends on it.
+
+        An engine that goes on listening though nobody talks has missed something, and is told again.
+        """
         with self._lock:
             self._phase, self._listening = phase, listening
+            unheld = phase is Phase.LISTENING and not self._machine.talking and self._machine.mode is not Mode.OPEN
+            if unheld and now - self._stepped_at > _BELIEVED_AFTER_S:
+                self._stepped_at = now
+                self._send("release", f"{now:.6f}")
 
     def on_talk_started(self) -> None:
         """The engine began the utterance that our press asked for."""
@@ -139,15 +194,18 @@ class TalkKey:
 
     # --- what follows -------------------------------------------------------------------------------------------------
 
-    def _on_talk_key(self, edge: Edge, at: float) -> None:
+    def _on_talk_key(self, edge: Edge, at: float, since: float | None) -> bool:
         if edge is Edge.RELEASE:
             told = self._machine.release_told
             self._carry_out(self._machine.release(at))
             if not told:
                 self._on_change(self, None)
-        elif self._allowed:
-            feed = self._machine.repeat if edge is Edge.REPEAT else self._machine.press
-            self._carry_out(feed(at))
+            return True
+        if not self._allowed:
+            return False
+        steps = self._machine.repeat(at) if edge is Edge.REPEAT else self._machine.press(at, since=since)
+        self._carry_out(steps)
+        return True
 
     def _on_escape(self, at: float) -> None:
         if self._machine.talking:
@@ -159,6 +217,7 @@ class TalkKey:
 
     def _carry_out(self, steps: list[Step]) -> None:
         for step in steps:
+            self._stepped_at = step.at
             command = self._command(step)
             if command is not None:
                 self._send(*command)
@@ -170,9 +229,11 @@ class TalkKey:
                 self._confirmed = False
                 return "press", f"{step.at:.6f}"
             case Action.RESUME:
+                # Where the engine had ended the utterance already, the end that it tells of is not this one's.
+                self._confirmed = False
                 return "press", "resume"
             case Action.STOP:
-                return "release", f"{step.at:.6f}"
+                return "release", f"{step.at:.6f}{' inferred' if step.inferred else ''}"
             case Action.TOGGLE:
                 return "listen", "off" if self._listening else "on"
             case Action.LATCH | Action.WARN:

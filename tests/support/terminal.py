@@ -1,7 +1,7 @@
 """A pseudo-terminal with a process on one end and a terminal on the other, played by the test.
 
-The terminal keeps the screen (pyte), answers what a program asks of it, and sends keys as a real one would: a
-kitty-like one tells repeats and releases for as long as it is asked to, a legacy one sends bytes.
+The terminal keeps the screen (pyte), answers what a program asks of it, and sends keys as a real one of its profile
+would: a kitty-like one tells repeats and releases for as long as it is asked to, a legacy one sends bytes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import subprocess
 import sys
 import termios
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyte
 
-PATIENCE_S = 20.0
+PATIENCE_S = float(os.environ.get("SELAM_TEST_PATIENCE_S", "20"))
 EVENT_TYPES, ALL_KEYS, TEXT = 2, 8, 16
 
 _OWN_TERMINAL = (
@@ -34,24 +36,52 @@ _MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 _UNFINISHED = re.compile(rb"\x1b(\[[<>=?]?[\d;]*\$?)?\Z")
 
 CODES = {"escape": 27, "enter": 13, "tab": 9}
-LEGACY = {"escape": b"\x1b", "enter": b"\r", "tab": b"\t", "ctrl+c": b"\x03", "ctrl+z": b"\x1a", "up": b"\x1b[A"}
+BYTES = {"escape": b"\x1b", "enter": b"\r", "tab": b"\t", "ctrl+c": b"\x03", "ctrl+z": b"\x1a", "up": b"\x1b[A"}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a terminal tells of keys."""
+
+    name: str
+    tells_releases: bool = False
+    repeats: bool = True
+    repeats_as_presses: bool = False
+    cut_s: float = 0.0
+    """A link that carries one byte at a time, with so much time between two."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+KITTY = Profile("kitty", tells_releases=True)
+XTERM_JS = Profile("xterm.js", tells_releases=True, repeats_as_presses=True)
+LEGACY = Profile("legacy")
+LEGACY_WITHOUT_REPEATS = Profile("legacy without repeats", repeats=False)
+IN_PIECES = Profile("in pieces", tells_releases=True, cut_s=0.15)
+
+REPEAT_DELAY_S, REPEAT_INTERVAL_S = 0.4, 0.033
 
 
 class Terminal:
-    """Runs a program and plays its terminal; `kitty` chooses the profile. Used as a context manager."""
+    """Runs a program and plays its terminal, of a profile; `kitty` is short for two of them. A context manager."""
 
     def __init__(
         self,
         program: Sequence[str],
         *,
         kitty: bool = False,
+        profile: Profile | None = None,
         columns: int = 80,
         rows: int = 24,
         environment: Mapping[str, str] | None = None,
         watched: int | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        self.kitty = kitty
+        self.profile = profile or (KITTY if kitty else LEGACY)
+        self.kitty = self.profile.tells_releases
+        self._outgoing: deque[bytes] = deque()
+        self._send_at = 0.0
         self.display = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.display)
         self._main_flags, self._alternate_flags = [0], [0]
@@ -155,12 +185,42 @@ class Terminal:
 
     def repeat(self, key: str) -> None:
         """Let a held key repeat."""
-        self._key(key, 2)
+        if self.profile.repeats:
+            self._key(key, 1 if self.profile.repeats_as_presses else 2)
 
     def release(self, key: str) -> None:
         """Let a key go; told only where the program asked for it."""
         if self.flags & EVENT_TYPES:
             self._key(key, 3)
+
+    def hold(self, key: str, seconds: float) -> None:
+        """Hold a key for so long, as a hand does: its auto-repeat included."""
+        self.press(key)
+        self.play_for(min(seconds, REPEAT_DELAY_S))
+        self.repeat_for(key, seconds - REPEAT_DELAY_S)
+        self.release(key)
+
+    def repeat_for(self, key: str, seconds: float) -> None:
+        """Let a held key repeat for so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.repeat(key)
+            self.play_for(REPEAT_INTERVAL_S)
+
+    def play_for(self, seconds: float) -> None:
+        """Play the terminal for so long."""
+        end = time.monotonic() + seconds
+        while (rest_s := end - time.monotonic()) > 0:
+            self._play(rest_s)
+
+    def mouse(self, column: int, row: int, *, down: bool) -> None:
+        """Press or let go the mouse's main button in a cell, counted from 0."""
+        if 1006 in self.modes_on:
+            self.send(f"\x1b[<0;{column + 1};{row + 1}{'M' if down else 'm'}".encode())
+
+    def row_of(self, text: str) -> int:
+        """Return the row in which a text stands."""
+        return next(row for row, line in enumerate(self.display.display) if text in line)
 
     def tap(self, key: str) -> None:
         """Press a key and let it go."""
@@ -173,8 +233,11 @@ class Terminal:
             self.tap(character)
 
     def send(self, raw: bytes) -> None:
-        """Send bytes as they are."""
-        os.write(self._master, raw)
+        """Send bytes as they are, or piece by piece where the link is such a one."""
+        if self.profile.cut_s:
+            self._outgoing.extend(bytes([byte]) for byte in raw)
+        else:
+            os.write(self._master, raw)
 
     def focus(self, *, gained: bool) -> None:
         """Tell the program about the focus, if it asked to be told."""
@@ -194,7 +257,7 @@ class Terminal:
 
     def _key(self, key: str, kind: int) -> None:
         if not (self.kitty and self.flags & ALL_KEYS):
-            self.send(LEGACY.get(key, key.encode()))
+            self.send(BYTES.get(key, key.encode()))
             return
         modifier, _, name = key.rpartition("+")
         code = CODES.get(name) or ord(name.lower())
@@ -211,6 +274,9 @@ class Terminal:
 
     def _play(self, wait_s: float) -> bool:
         """Take what the program wrote; False where it wrote nothing."""
+        if self._outgoing and time.monotonic() >= self._send_at:
+            os.write(self._master, self._outgoing.popleft())
+            self._send_at = time.monotonic() + self.profile.cut_s
         sources = [self._master] if self._watched is None else [self._master, self._watched]
         readable = select.select(sources, [], [], wait_s)[0]
         if self._watched in readable:
@@ -245,7 +311,9 @@ class Terminal:
                     self.on_alternate_left()
             return False
         if found.re is _QUESTION:
-            return True  # not known here: a terminal stays silent
+            if self.kitty:
+                self.send(f"\x1b[?{found[1].decode()};{2 if found[1] == b'2026' else 0}$y".encode())
+            return True  # a legacy terminal stays silent
         if self.kitty:
             self._keyboard_flags(found[1], int(found[2] or 0), int(found[3] or 1))
         return True
@@ -265,6 +333,10 @@ class Terminal:
 def _controls(written: bytes) -> Iterator[re.Match[bytes]]:
     found = [match for pattern in (_KITTY, _QUESTION, _MODE) for match in pattern.finditer(written)]
     return iter(sorted(found, key=lambda match: match.start()))
+
+
+_TIME = re.compile(r" \d+\.\d+")
+_TALK_VERBS = {"press", "release", "discard", "interrupt"}
 
 
 class PlayedScreen(Terminal):
@@ -289,8 +361,14 @@ class PlayedScreen(Terminal):
     @property
     def commands(self) -> list[tuple[str, str]]:
         """Verb and argument of every command, times left out."""
-        words = [line.partition(" ") for line in self.watched_text.splitlines()]
-        return [(verb, "" if argument[:1].isdigit() and "." in argument else argument) for verb, _, argument in words]
+        lines = [_TIME.sub("", line) for line in self.watched_text.splitlines()]
+        return [(verb, argument) for verb, _, argument in (line.partition(" ") for line in lines)]
+
+    @property
+    def talks(self) -> list[str]:
+        """The commands of the talk key; releases that were wrongly inferred and taken back are left out."""
+        said = [f"{verb} {argument}".strip() for verb, argument in self.commands if verb in _TALK_VERBS]
+        return re.sub(r"release inferred,press resume,?", "", ",".join(said)).strip(",").split(",") if said else []
 
     def wait_for_command(self, verb: str, argument: str = "", *, times: int = 1) -> None:
         """Play the terminal until the engine was told something so many times."""

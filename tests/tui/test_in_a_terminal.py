@@ -62,7 +62,7 @@ def test_a_held_key_is_inferred_from_its_repeats_where_no_release_is_told():
         screen.press(" ")
         screen.wait_for_command("press")
         screen.press(" ")
-        screen.wait_for_command("release")
+        screen.wait_for_command("release", "inferred")
         assert [verb for verb, _ in screen.commands] == ["levels", "press", "release"]
 
 

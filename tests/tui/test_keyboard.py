@@ -14,7 +14,7 @@ if sys.platform == "win32":
 from textual import events
 from textual._xterm_parser import XTermParser
 
-from selam_cli.tui.keyboard import EventTypeParser, KeyboardFlags, KeyUp, Repeat
+from selam_cli.tui.key_parser import EventTypeParser, KeyboardFlags, KeyUp, Repeat
 
 
 def parsed(sequence: str) -> list[object]:

@@ -1,0 +1,193 @@
+"""Hearing keys: the talk key's owner is told of them in the thread that reads the keyboard, before the screen is.
+
+That a terminal tells releases is believed only on its own answer (`CSI ? flags u` with bit 2) or on a release seen,
+never on `$TERM`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Protocol
+
+from textual import constants, events
+from textual._parser import ParseError
+from textual.message import Message
+
+from selam_cli.tui.key_parser import EVENT_TYPES, EventTypeParser, KeyboardFlags, KeyUp, Repeat
+from selam_cli.tui.talk_key import Edge
+
+LOOK_EVERY_S: Final = 0.1
+STALL_S: Final = 0.15
+"""A keyboard that was not looked at for longer than this may have had its keys waiting."""
+
+LEAVE_WITHIN_S: Final = 2.0
+"""The longest wait on leaving for a terminal that has proved that it answers: a slow link's round trip."""
+
+ASKED_LATELY_S: Final = 1.0
+"""A terminal that has not answered so soon after being asked may yet."""
+
+PATIENT_WHILE_ASKING_S: Final = 3.0
+_PATIENT_AT_MOST_S: Final = 12.0
+
+_ASK: Final = "\x1b[?u"
+_FORGET_ALL: Final = "\x1b[=0;1u"
+
+
+class KeyListener(Protocol):
+    """Who hears of keys in the thread that reads them. Times are monotonic seconds."""
+
+    directly_fed: bool
+
+    def on_read(self, text: str) -> None:
+        """This was read; what it means is told next."""
+
+    def on_edge(self, key: str, edge: Edge, at: float, since: float | None = None) -> bool:
+        """A key was pressed, repeated or released, not before `since`; True where it is not the screen's affair."""
+
+    def on_button(self, x: int, y: int, *, down: bool, at: float) -> None:
+        """The mouse's main button was pressed or let go in a cell of the screen."""
+
+    def on_focus(self, *, focused: bool, at: float) -> None:
+        """The terminal got or lost the focus."""
+
+    def on_release_told(self, *, told: bool) -> None:
+        """Whether releases are told was answered."""
+
+    def on_leave(self, at: float) -> None:
+        """No key will be heard from now on, for good or until the program is continued."""
+
+    def deadline(self) -> float | None:
+        """When `tick` is due."""
+
+    def tick(self, now: float) -> None:
+        """The time has come; all input up to now has been heard."""
+
+
+class KeyboardGone(events.Event, bubble=False):
+    """No key will come any more: the terminal is gone."""
+
+
+class Hearing:
+    """What a driver reads, heard: the listener is told, and what is left for the screen comes back.
+
+    Its methods but `ask_for_releases` and `take_back` are called by the thread that reads the keyboard.
+    """
+
+    def __init__(self, listener: KeyListener, event_types_wanted: str) -> None:
+        """`event_types_wanted` has the terminal tell event types, on top of the flags that the driver asks for."""
+        self._listener = listener
+        listener.directly_fed = True
+        self._event_types_wanted = event_types_wanted
+        self.parser = EventTypeParser()
+        self._release_told = False
+        self._answered = threading.Event()
+        self._asked_at: float | None = None
+        self._read_at = self._quiet_at = 0.0
+
+    # --- asking, and taking it back -----------------------------------------------------------------------------------
+
+    def ask_for_releases(self, write: Callable[[str], None]) -> None:
+        """Ask the terminal to tell event types, and whether it does."""
+        if constants.DISABLE_KITTY_KEY:
+            return
+        self._answered.clear()
+        self._asked_at = time.monotonic()
+        self.parser.patient = True  # for the answer, which a slow link may cut in pieces
+        write(self._event_types_wanted + _ASK)
+
+    def take_back(self, write: Callable[[str], None], reader: threading.Thread | None) -> None:
+        """Have the terminal stop telling releases before the reading ends, or the last key's would land in the shell.
+
+        Its answer comes after everything that it told before.
+        """
+        self._listener.on_leave(time.monotonic())
+        if self._asked_at is None:
+            return
+        within_s = LEAVE_WITHIN_S
+        if not self._release_told:
+            within_s = 0.0 if self._answered.is_set() else self._asked_at + ASKED_LATELY_S - time.monotonic()
+        self._answered.clear()
+        write(_FORGET_ALL + _ASK)
+        if within_s > 0 and reader is not None and reader.is_alive() and reader is not threading.current_thread():
+            self._answered.wait(within_s)
+        self._release_told = False
+        self._asked_at = None
+
+    def _on_flags(self, flags: int) -> None:
+        if flags & EVENT_TYPES:
+            self._release_told = self.parser.patient = True
+            self._listener.on_release_told(told=True)
+        self._answered.set()
+
+    def _stop_being_patient(self) -> None:
+        """Escape must not be late for ever in a terminal that never answers."""
+        if self._asked_at is None or self._answered.is_set() or not self.parser.patient:
+            return
+        now = time.monotonic()
+        waited_s = now - max(self._asked_at, self._read_at)
+        if waited_s > PATIENT_WHILE_ASKING_S or now - self._asked_at > _PATIENT_AT_MOST_S:
+            self.parser.patient = False
+            self._answered.set()
+
+    # --- hearing ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, or begin again: keys are read from now on."""
+        self._quiet_at = time.monotonic()
+
+    def hear(self, text: str) -> Iterator[Message]:
+        """Take what was read; yield what the screen is to get."""
+        self._read_at = time.monotonic()
+        self._listener.on_read(text)
+        yield from self._told(self.parser.feed(text))
+
+    def rest(self, quiet_at: float) -> Iterator[Message]:
+        """Take note that nothing was left to read at that time, and of the time that has passed."""
+        self._quiet_at = quiet_at
+        yield from self._told(self.parser.tick())
+        self._stop_being_patient()
+        self._listener.tick(time.monotonic())
+
+    def rest_for_s(self) -> float:
+        """Return how long nothing need be done until a key comes."""
+        due = self._listener.deadline()
+        return LOOK_EVERY_S if due is None else min(LOOK_EVERY_S, max(0.0, due - time.monotonic()))
+
+    def finish(self) -> None:
+        """Nothing more will be read, unless after a new start."""
+        with contextlib.suppress(EOFError, ParseError):
+            for _ in self.parser.feed(""):
+                pass
+        self.parser = EventTypeParser()
+
+    def _told(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """Tell the listener of what concerns it; yield the rest as Textual's own driver would tell it."""
+        for message in messages:
+            left = self._tell(message)
+            if left is not None:
+                yield left
+
+    def _tell(self, message: Message) -> Message | None:
+        at = self._read_at
+        since = self._quiet_at if at - self._quiet_at > STALL_S else None
+        match message:
+            case KeyboardFlags(flags=flags):
+                self._on_flags(flags)
+                return None
+            case KeyUp(released=released):
+                self._listener.on_edge(released, Edge.RELEASE, at)
+                return None
+            case Repeat(key=key, character=character):
+                ours = self._listener.on_edge(key, Edge.REPEAT, at)
+                return None if ours else events.Key(key, character)
+            case events.Key(key=key):
+                return None if self._listener.on_edge(key, Edge.PRESS, at, since) else message
+            case events.AppFocus() | events.AppBlur():
+                self._listener.on_focus(focused=isinstance(message, events.AppFocus), at=at)
+            case events.MouseDown(button=1) | events.MouseUp(button=1):
+                x, y = int(message.screen_x), int(message.screen_y)
+                self._listener.on_button(x, y, down=isinstance(message, events.MouseDown), at=at)
+        return message

@@ -1,0 +1,162 @@
+"""What a keyboard said, line by line, and which way of push-to-talk follows from it; what `selam-voice keys` shows."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from selam_cli.core.plain_text import plain_line
+from selam_cli.core.push_to_talk import Mode, PushToTalk, Rhythm, Stage, Step
+from selam_cli.tui import words
+from selam_cli.tui.model import TalkView
+from selam_cli.tui.talk_key import Edge, TalkKey
+
+_KEPT_LINES: Final = 500
+_RAW_SHOWN: Final = 24
+_WHAT: Final = {Edge.PRESS: "pressed", Edge.REPEAT: "repeated", Edge.RELEASE: "let go"}
+_TOLD: Final = {"press": "the microphone opens", "release": "the microphone closes"}
+
+
+@dataclass(slots=True)
+class Line:
+    """One thing that happened; repeats of a key are counted on one line."""
+
+    at_s: float
+    key: str
+    what: str
+    follows: str = ""
+    raw: str = ""
+    times: int = 1
+    took_s: float = 0.0
+
+    def __str__(self) -> str:
+        """Write it out; the time in seconds since the start."""
+        what = self.what if self.times == 1 else f"{self.what} {self.times} times in {self.took_s * 1_000:.0f} ms"
+        follows = f"  → {self.follows}" if self.follows else ""
+        return f"{self.at_s:8.3f}  {self.key:<14} {what:<24} {self.raw:<16}{follows}".rstrip()
+
+
+class KeyLog:
+    """Keeps what the keyboard said; a talk key's listener that notes everything and hands it on.
+
+    Called by the thread that reads the keyboard; the screen only reads the lines.
+    """
+
+    def __init__(self, mode: Mode, key: str) -> None:
+        self._machine = PushToTalk(mode)
+        self._talk_key = TalkKey(self._machine, key, self._on_command, self._on_change)
+        self._started_at = time.monotonic()
+        self._edge_at = float("-inf")
+        self._raw = ""
+        self._sent: list[str] = []
+        self.lines: deque[Line] = deque(maxlen=_KEPT_LINES)
+        self.directly_fed = False
+        self.version = 0
+        """Rises with every change, so that the screen knows when to draw."""
+
+    @property
+    def rhythm(self) -> Rhythm:
+        """What was learned of the keyboard."""
+        return self._machine.rhythm
+
+    @property
+    def release_told(self) -> bool:
+        """Whether the terminal proved that it tells releases."""
+        return self._machine.release_told
+
+    @property
+    def taps_only(self) -> bool:
+        """Whether a press was waited out in vain: no repeat came."""
+        return self._machine.stage is Stage.LATCHED and self.rhythm.interval is None and not self.release_told
+
+    def on_read(self, text: str) -> None:
+        """This was read; the events that follow were made of it."""
+        self._raw = ascii(text)[1:-1] if len(text) <= _RAW_SHOWN else ""
+
+    def on_edge(self, key: str, edge: Edge, at: float, since: float | None = None) -> bool:
+        """A key did something."""
+        self._sent.clear()
+        ours = self._talk_key.on_edge(key, edge, at, since)
+        if not self._counted(key, edge, at):
+            gap = f" after {(at - self._edge_at) * 1_000:.0f} ms" if at - self._edge_at < 10 else ""
+            self._note(key, f"{_WHAT[edge]}{gap}", at)
+        self._edge_at = at
+        return ours and key not in {"ctrl+c", "ctrl+q"}
+
+    def on_button(self, x: int, y: int, *, down: bool, at: float) -> None:
+        """The mouse's button did something."""
+        self._sent.clear()
+        self._note("mouse button", f"{'pressed' if down else 'let go'} at column {x + 1}, line {y + 1}", at)
+
+    def on_focus(self, *, focused: bool, at: float) -> None:
+        """The focus came or went."""
+        self._sent.clear()
+        self._talk_key.on_focus(focused=focused, at=at)
+        self._note("focus", "gained" if focused else "lost", at)
+
+    def on_release_told(self, *, told: bool) -> None:
+        """The terminal has answered."""
+        self._sent.clear()
+        self._talk_key.on_release_told(told=told)
+        self._note("terminal", "says that it tells when a key is let go", time.monotonic())
+
+    def on_leave(self, at: float) -> None:
+        """Nothing more will be heard for now."""
+        self._talk_key.on_leave(at)
+
+    def deadline(self) -> float | None:
+        """When silence will mean something."""
+        return self._talk_key.deadline()
+
+    def tick(self, now: float) -> None:
+        """Take note of silence."""
+        self._sent.clear()
+        self._talk_key.tick(now)
+        if self._sent:
+            self._raw = ""
+            self._note("silence", f"for {(now - self._edge_at) * 1_000:.0f} ms", now)
+
+    def _on_command(self, verb: str, argument: str) -> None:
+        told = "the utterance goes on" if argument == "resume" else _TOLD.get(verb, verb)
+        self._sent.append(f"{told} (release inferred)" if argument.endswith("inferred") else told)
+
+    def _on_change(self, key: TalkKey, step: Step | None) -> None:
+        if key.latched and step is not None:
+            self._sent.append("the microphone stays open until the next tap")
+        self.version += 1
+
+    def _counted(self, key: str, edge: Edge, at: float) -> bool:
+        """Count one more of the same on the last line."""
+        last = self.lines[-1] if self.lines else None
+        what = _WHAT[edge]
+        if edge is Edge.RELEASE or self._sent or last is None or last.key != key or not last.what.startswith(what):
+            return False
+        if last.times == 1 and last.follows:
+            return False
+        last.times += 1
+        last.took_s += at - self._edge_at
+        last.what = what
+        self.version += 1
+        return True
+
+    def _note(self, key: str, what: str, at: float) -> None:
+        self.lines.append(Line(at - self._started_at, plain_line(key), what, "; ".join(self._sent), self._raw))
+        self.version += 1
+
+
+def verdict(log: KeyLog, mode: Mode, key: str) -> list[str]:
+    """Say which way of push-to-talk is in force, and what was learned."""
+    talk = TalkView(mode=mode, key=key, release_told=log.release_told)
+    found = [f"Push to talk: {words.talk_way(talk)}.", words.talk_explanation(talk)]
+    rhythm = log.rhythm
+    if log.release_told or mode is Mode.OPEN:
+        return found
+    if rhythm.interval is None or rhythm.longest_interval is None:
+        seen = "No repeat came: tap." if log.taps_only else f"Hold {words.key_name(key)} for two seconds to learn it."
+        return [*found, f"Auto-repeat: not seen yet. {seen}"]
+    first = "" if rhythm.first_delay is None else f"first after {rhythm.first_delay * 1_000:.0f} ms, "
+    every = f"then every {rhythm.interval * 1_000:.0f} ms, at most {rhythm.longest_interval * 1_000:.0f} ms"
+    noticed = f"A release is noticed {rhythm.gap_deadline() * 1_000:.0f} ms after the last repeat."
+    return [*found, f"Auto-repeat: {first}{every}. {noticed}"]

@@ -1,0 +1,108 @@
+"""The keyboard on Linux and macOS.
+
+The thread that reads it also ticks the talk key, and reads all pending input before: after a stall, keys that wait must
+not look like silence.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import select
+import termios
+import time
+from typing import Any, Final
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+from selam_cli.tui.hearing import Hearing, KeyboardGone, KeyListener
+from selam_cli.tui.key_parser import EVENT_TYPES
+
+_ADD_EVENT_TYPES: Final = f"\x1b[={EVENT_TYPES};2u"
+_READ_BYTES: Final = 4_096
+
+
+class PosixKeyboardDriver(LinuxDriver):
+    """Textual's driver for Linux and macOS, with ears."""
+
+    listener: KeyListener
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        self._hearing = Hearing(self.listener, _ADD_EVENT_TYPES)
+        self._modes: list[Any] | None = None
+        self._running = False
+
+    def start_application_mode(self) -> None:
+        """Begin, as Textual does, and ask for event types on top of its own flags."""
+        writer = self._writer_thread
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual left its annotation out
+        self._running = self._writer_thread is not writer  # not so where it was continued in the background
+        if self._running:
+            self._modes = self._terminal_modes()
+            self._hearing.ask_for_releases(self.write)
+
+    def stop_application_mode(self) -> None:
+        """Leave, with nothing of the keyboard's left on its way to the shell."""
+        self._running = False
+        self._hearing.take_back(self.write, self._key_thread)
+        super().stop_application_mode()
+
+    def _sigcont_application(self, *received: object) -> None:
+        # Stopped by SIGSTOP, nothing was left before, so there is nothing to start again (Textual would start a second
+        # reader and a second writer); but the shell has used the terminal meanwhile.
+        if not self._running:
+            super()._sigcont_application(*received)
+            return
+        with contextlib.suppress(termios.error):
+            if self._modes is not None:
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self._modes)
+        self._app.call_later(self._app.refresh, layout=True)
+
+    def _terminal_modes(self) -> list[Any] | None:
+        try:
+            return termios.tcgetattr(self.fileno)
+        except termios.error:
+            return None
+
+    def run_input_thread(self) -> None:
+        """Read keys until told to end; between them, tick the listener."""
+        hearing = self._hearing
+        hearing.start()
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        gone = False
+        while not gone and not self.exit_event.is_set():
+            self._pending(hearing.rest_for_s())
+            looked_at = time.monotonic()
+            # Asked again after the wait: one that was interrupted by a stop says "nothing" without having looked.
+            while not gone and self._pending(0.0):
+                read = self._read()
+                gone = not read
+                for message in hearing.hear(decode(read)) if read else ():
+                    self.process_message(message)
+                looked_at = time.monotonic()
+            for message in hearing.rest(looked_at):
+                self.process_message(message)
+        hearing.finish()
+        if gone:
+            self.process_message(KeyboardGone())
+
+    def _pending(self, wait_s: float) -> bool:
+        return bool(select.select([self.fileno], [], [], wait_s)[0])
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fileno, _READ_BYTES)
+        except OSError:  # what a pseudo-terminal says when its other end is closed
+            return b""
+
+
+def keyboard_driver(heard_by: KeyListener) -> type[PosixKeyboardDriver]:
+    """Return the driver class for an app; Textual makes the instance itself."""
+
+    class BoundDriver(PosixKeyboardDriver):
+        listener = heard_by
+
+    return BoundDriver
