@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import statistics
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Stage, Step
+from selam_cli.core.push_to_talk import RESUME_WITHIN_S, Action, Mode, PushToTalk, Stage, Step
+from tests.support.typist import Typist
 
 START, STOP, RESUME, LATCH, TOGGLE, WARN = Action
 
@@ -315,48 +319,194 @@ def test_no_hold_is_ended_while_it_lasts(delay, interval, jitters, length):
     assert keys.steps[-1].at - end < 0.7
 
 
-EVENTS = st.lists(
-    st.tuples(
-        st.sampled_from(["press", "repeat", "release", "blur", "other", "stop", "discard", "wait"]), st.floats(0.0, 2.0)
-    ),
-    max_size=60,
-)
+# --- simulated hands, keyboards and links -----------------------------------------------------------------------------
 
 
-@settings(max_examples=300)
-@given(mode=st.sampled_from(Mode), told=st.booleans(), events=EVENTS)
-def test_whatever_the_keys_start_and_stop_alternate_and_no_talk_exceeds_the_cap(mode, told, events):
-    machine = PushToTalk(mode, release_told=told, max_talk_s=12.0)
-    keys = Keyboard(machine)
-    now, discarded = 100.0, set()
-    for name, pause in events:
-        now += pause
+INTERVALS_S = [0.025, 0.033, 0.040, 0.090]
+
+
+@pytest.mark.parametrize("interval", INTERVALS_S)
+@pytest.mark.parametrize(("jitter", "detected_s"), [(0.0, 0.2), (0.05, 0.3), (0.15, 0.4)])
+def test_sixty_minutes_of_holds_have_no_false_release_and_each_end_is_noticed(interval, jitter, detected_s):
+    typist = Typist(interval, jitter)
+    holds = []
+    while sum(hold.up - hold.down for hold in holds) < 3_600:
+        holds.append(typist.hold(typist.dice.choice([1.0, 3.0, 10.0, 60.0]) * typist.dice.uniform(1.0, 1.5)))
+    assert sum(len(hold.false_releases) for hold in holds) == 0
+    assert all(hold.actions == [START, STOP] for hold in holds)
+    assert statistics.median(hold.detection_s for hold in holds) <= detected_s
+
+
+@pytest.mark.parametrize("interval", INTERVALS_S)
+@pytest.mark.parametrize("jitter", [0.0, 0.05, 0.15])
+def test_a_release_that_a_stall_feigned_is_always_taken_back(interval, jitter):
+    typist = Typist(interval, jitter, seed=1)
+    resumed = 0
+    for _ in range(100):
+        length = typist.dice.uniform(3.0, 20.0)
+        stalls = {at: typist.dice.uniform(0.2, 0.4) for at in range(1, int(length))}
+        hold = typist.hold(length, stalls)
+        assert hold.actions == [START, *[STOP, RESUME] * (len(hold.actions) // 2 - 1), STOP]
+        assert all(step.inferred for step in hold.steps if step.action is STOP)
+        for stop, resume in zip(hold.steps[1:-1:2], hold.steps[2:-1:2], strict=True):
+            assert resume.at - stop.at < RESUME_WITHIN_S
+        resumed += len(hold.actions) // 2 - 1
+    assert resumed  # the stalls were long enough to mean something
+
+
+def test_a_stall_over_the_first_repeat_is_not_the_end_of_the_hold():
+    typist = Typist(0.033, 0.0)
+    typist.hold(3.0)
+    hold = typist.hold(4.0, {0.45: 0.6})
+    assert hold.actions == [START, LATCH, STOP]
+    assert hold.steps[-1].at > hold.up
+
+
+def test_the_time_of_a_press_after_a_stall_is_the_earliest_and_its_release_no_taps():
+    machine = PushToTalk(release_told=True)
+    assert machine.press(10.0, since=9.4) == [Step(START, 9.4)]
+    assert machine.release(10.0) == [Step(STOP, 10.0)]
+
+
+def test_a_key_that_never_began_to_repeat_lost_its_release_on_a_keyboard_that_repeats():
+    keys = keyboard(told=True)
+    keys.press(1.0)
+    keys.repeat(1.5)
+    keys.release(2.0)
+    keys.press(10.0)
+    keys.wait_until(14.0)
+    assert keys.actions == [START, STOP, START, STOP]
+    silent = keyboard(told=True)
+    silent.press(1.0)
+    silent.wait_until(60.0)
+    assert silent.machine.talking  # its repeats may be switched off
+
+
+def test_repeats_that_come_back_after_a_loss_was_concluded_start_anew():
+    keys = keyboard(told=True)
+    keys.press(1.0)
+    keys.repeat(1.5)
+    keys.repeat(4.0)
+    keys.release(5.0)
+    assert keys.actions == [START, STOP, START, STOP]
+
+
+def test_in_toggle_mode_two_quick_presses_toggle_twice_where_releases_are_told():
+    keys = keyboard(Mode.TOGGLE, told=True)
+    keys.press(1.0)
+    keys.repeat(1.5)
+    keys.release(1.52)
+    keys.press(1.6)
+    keys.release(1.65)
+    assert keys.actions == [START, LATCH, STOP]
+
+
+# --- the mouse's button -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_button_is_a_key_whose_release_is_told(told):
+    keys = keyboard(told=told)
+    keys.steps += keys.machine.press_button(1.0)
+    keys.wait_until(30.0)
+    keys.steps += keys.machine.release_button(30.0)
+    assert keys.steps == [Step(START, 1.0), Step(STOP, 30.0)]
+    assert keys.machine.release_told is told
+    keys.steps += keys.machine.press_button(40.0) + keys.machine.release_button(40.1)
+    assert keys.machine.latched
+    keys.steps += keys.machine.press_button(45.0) + keys.machine.release_button(45.1)
+    assert keys.actions[2:] == [START, LATCH, STOP]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_key_does_not_end_what_the_button_holds_nor_the_button_what_the_key_holds(told):
+    keys = keyboard(told=told)
+    keys.steps += keys.machine.press_button(1.0)
+    keys.press(2.0)
+    if told:
+        keys.release(2.1)
+    keys.wait_until(9.0)
+    keys.steps += keys.machine.release_button(9.0)
+    assert keys.actions == [START, STOP]
+    other = keyboard(told=True)
+    other.press(20.0)
+    other.steps += other.machine.press_button(20.5) + other.machine.release_button(21.0)
+    other.release(22.0)
+    assert other.steps == [Step(START, 20.0), Step(STOP, 22.0)]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_key_and_button_end_each_others_latch(told):
+    keys = keyboard(told=told)
+    keys.steps += keys.machine.press_button(1.0) + keys.machine.release_button(1.1)
+    keys.press(5.0)
+    assert keys.actions == [START, LATCH, STOP]
+
+
+# --- ten thousand streams ---------------------------------------------------------------------------------------------
+
+
+NAMES = ("press", "repeat", "release", "blur", "other", "stop", "discard", "wait", "button down", "button up", "told")
+PAUSES_S = (0.0, 0.001, 0.01, 0.033, 0.033, 0.09, 0.15, 0.2, 0.25, 0.35, 0.5, 0.8, 1.2, 1.6, 3.0, 8.0)
+STREAMS = 100_000 if os.environ.get("SELAM_SOAK") == "1" else 10_000
+
+
+def feed(keys: Keyboard, name: str, now: float) -> bool:
+    """Feed one event; True where it threw away what was being said."""
+    machine = keys.machine
+    match name:
+        case "press" | "repeat" | "release" | "blur" | "stop":
+            keys.steps += getattr(machine, name)(now)
+        case "button down":
+            keys.steps += machine.press_button(now)
+        case "button up":
+            keys.steps += machine.release_button(now)
+        case "discard":
+            talking = machine.talking
+            machine.discard(now)
+            return talking
+        case "other":
+            machine.other()
+        case "told":
+            machine.release_told = True
+    return False
+
+
+@settings(max_examples=STREAMS, deadline=None, suppress_health_check=list(HealthCheck))
+@given(mode=st.sampled_from(Mode), told=st.booleans(), stream=st.binary(min_size=1, max_size=120))
+def test_whatever_the_keys_no_microphone_stays_open_without_a_key_a_latch_or_open_mode(mode, told, stream):
+    """Presses, repeats, releases, duplicates, orphans, blurs, other keys and a mouse, in any order and timing."""
+    keys = keyboard(mode, told=told, max_talk_s=12.0)
+    now, talking, started, seen = 100.0, False, 0.0, 0
+    for byte in stream:
+        now += PAUSES_S[byte >> 4]
+        name = NAMES[(byte & 15) % len(NAMES)]
         keys.wait_until(now)
-        match name:
-            case "press" | "repeat" | "release" | "blur" | "stop":
-                keys.steps += getattr(machine, name)(now)
-            case "discard":
-                if machine.talking:
-                    discarded.add(len(keys.steps))
-                machine.discard(now)
-            case "other":
-                machine.other()
-    keys.wait_until(now + 60.0)
-    assert not machine.talking
-    talking, started = False, 0.0
-    for index, step in enumerate(keys.steps):
-        if index in discarded:
+        if feed(keys, name, now):
             talking = False
-        match step.action:
-            case Action.START:
-                assert not talking
-                talking, started = True, step.at
-            case Action.RESUME:
-                assert not talking
-                talking = True
-            case Action.STOP:
-                assert talking
-                assert step.at - started <= 12.001
-                talking = False
-            case Action.LATCH | Action.WARN:
-                assert talking
+            seen = len(keys.steps)
+        for step in keys.steps[seen:]:
+            assert step.at <= now
+            match step.action:
+                case Action.START:
+                    assert not talking
+                    talking, started = True, step.at
+                case Action.RESUME:
+                    assert not talking
+                    talking = True
+                case Action.STOP:
+                    assert talking
+                    assert step.at - started <= 12.001
+                    talking = False
+                case Action.LATCH | Action.WARN:
+                    assert talking
+        seen = len(keys.steps)
+        assert keys.machine.talking is talking
+        if name in {"blur", "stop", "discard"}:
+            assert not talking or keys.machine.latched  # closed at once, or visibly latched
+        if name == "release" and not keys.machine._held_by_button:
+            assert not talking or keys.machine.latched  # the key is up
+    # Nobody touches anything any more.
+    keys.wait_until(now + 13.0)
+    assert not keys.machine.talking
+    assert keys.machine.deadline() is None

@@ -35,8 +35,19 @@ _QUESTION = re.compile(rb"\x1b\[\?(\d+)\$p")
 _MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 _UNFINISHED = re.compile(rb"\x1b(\[[<>=?]?[\d;]*\$?)?\Z")
 
-CODES = {"escape": 27, "enter": 13, "tab": 9}
-BYTES = {"escape": b"\x1b", "enter": b"\r", "tab": b"\t", "ctrl+c": b"\x03", "ctrl+z": b"\x1a", "up": b"\x1b[A"}
+CODES = {"escape": 27, "enter": 13, "tab": 9, "backspace": 127, "shift": 57441}
+FUNCTIONAL = {
+    "up": "1A", "down": "1B", "right": "1C", "left": "1D", "end": "1F", "home": "1H", "f1": "1P", "f2": "1Q",
+    "insert": "2~", "delete": "3~", "pageup": "5~", "pagedown": "6~", "f5": "15~", "f9": "20~", "f12": "24~",
+}  # fmt: skip
+MODIFIERS = {"shift": 1, "alt": 2, "ctrl": 4}
+BYTES = {
+    "escape": b"\x1b", "enter": b"\r", "tab": b"\t", "backspace": b"\x7f", "shift": b"", "ctrl+c": b"\x03",
+    "ctrl+z": b"\x1a", "ctrl+e": b"\x05", "alt+a": b"\x1ba", "shift+tab": b"\x1b[Z", "up": b"\x1b[A",
+    "down": b"\x1b[B", "right": b"\x1b[C", "left": b"\x1b[D", "ctrl+left": b"\x1b[1;5D", "shift+right": b"\x1b[1;2C",
+    "end": b"\x1b[F", "home": b"\x1b[H", "insert": b"\x1b[2~", "delete": b"\x1b[3~", "pageup": b"\x1b[5~",
+    "pagedown": b"\x1b[6~", "f1": b"\x1bOP", "f2": b"\x1bOQ", "f5": b"\x1b[15~", "f9": b"\x1b[20~", "f12": b"\x1b[24~",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -259,13 +270,15 @@ class Terminal:
         if not (self.kitty and self.flags & ALL_KEYS):
             self.send(BYTES.get(key, key.encode()))
             return
-        modifier, _, name = key.rpartition("+")
-        code = CODES.get(name) or ord(name.lower())
+        *modifiers, name = key.split("+") if len(key) > 1 else [key]
         shifted = len(name) == 1 and name.isupper()
-        modifiers = 5 if modifier == "ctrl" else 2 if shifted else 1
+        pressed = 1 + sum(MODIFIERS[modifier] for modifier in modifiers) + shifted
         event = f":{kind}" if self.flags & EVENT_TYPES and kind > 1 else ""
-        text = f";{ord(name)}" if len(name) == 1 and not modifier and kind != 3 and self.flags & TEXT else ""
-        self.send(f"\x1b[{code};{modifiers}{event}{text}u".encode())
+        text = f";{ord(name)}" if len(name) == 1 and not modifiers and kind != 3 and self.flags & TEXT else ""
+        number, final = CODES.get(name) or ord(name[0].lower()), "u"
+        if name in FUNCTIONAL:
+            number, final = FUNCTIONAL[name][:-1], FUNCTIONAL[name][-1]
+        self.send(f"\x1b[{number};{pressed}{event}{text}{final}".encode())
 
     def _set_size(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 if sys.platform == "win32":
@@ -64,10 +64,43 @@ def test_a_sequence_cut_in_two_is_one_key():
     assert isinstance(message, KeyUp)
 
 
-@given(st.text(st.sampled_from("\x1b[]?;:0123456789uABR~ aé\x07<M"), max_size=40))
-def test_no_input_breaks_the_parser(text):
+INPUT = st.one_of(
+    st.text(st.sampled_from("\x1b[]?;:0123456789uABR~ aé\x07<M$yt"), min_size=1, max_size=40),
+    st.from_regex(r"\x1b\[[?<>=]?[0-9]{1,9}([;:][0-9]{0,9}){0,4}[u~A-HPQRSMmty$]", fullmatch=True),
+)
+
+
+@given(st.lists(INPUT, min_size=1, max_size=5))
+@example(["\x1b[9999999;1u"])
+@example(["\x1b[97;1;9999999u"])
+@example(["\x1b[99999999999999999999;1u"])
+def test_no_input_breaks_the_parser(pieces):
     parser = EventTypeParser()
-    list(parser.feed(text + "x")) if text else None
+    for piece in pieces:
+        list(parser.feed(piece))
+    parser._timeout_time = 0.0 if parser._timeout_time is not None else None
+    list(parser.tick())
+    assert list(parser.feed("x"))
+
+
+@pytest.mark.parametrize(
+    "sequence", ["\x1b[55296;1u", "\x1b[97;1;55357:56832u", "\x1b[1114112;1:3u", "\x1b[1114112;1u"]
+)
+def test_a_code_that_is_no_character_is_no_key(sequence):
+    assert parsed(sequence) == []
+
+
+def test_a_link_that_cut_a_sequence_is_given_time_from_then_on():
+    parser = EventTypeParser()
+    list(parser.feed("\x1b"))
+    parser._timeout_time = 0.0
+    [escape] = parser.tick()
+    assert escape.key == "escape"
+    list(parser.feed("[A"))
+    assert parser.patient
+    typed = EventTypeParser()
+    list(typed.feed("a["))
+    assert not typed.patient
 
 
 @given(st.sampled_from(["a", "\x1b[A", "\x1b[1;5C", "\x1b[200~pasted\x1b[201~", "\x1b[I", "\x1b[15~", "\x1b[<0;5;5M"]))

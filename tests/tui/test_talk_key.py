@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from selam_cli.core.push_to_talk import Mode, PushToTalk
 from selam_cli.core.session import Phase
-from selam_cli.tui.talk_key import Edge, TalkKey
+from selam_cli.tui.talk_key import Cells, Edge, TalkKey
 
 
 class Played:
@@ -113,3 +115,90 @@ def test_a_refused_press_leaves_no_latch_behind():
     assert not played.key.talking
     played.key.on_edge("space", Edge.PRESS, 2.0)
     assert played.sent == ["press 1.000000", "press 2.000000"]
+
+
+def test_the_end_of_what_the_engine_had_ended_already_does_not_end_what_a_late_resumption_began():
+    played = Played(told=False)
+    for at in (1.0, 1.5, 1.53, 1.56):
+        played.key.on_edge("space", Edge.PRESS, at)
+    played.key.on_talk_started()
+    played.key.tick(1.95)
+    played.key.on_edge("space", Edge.PRESS, 2.0)
+    played.key.on_talk_ended(2.01)  # it crossed the resumption on its way
+    assert played.key.talking
+    played.key.tick(4.0)
+    assert played.sent[-1].startswith("release")
+
+
+def test_an_engine_that_still_listens_though_nobody_talks_is_told_again():
+    played = Played()
+    played.key.on_edge("space", Edge.PRESS, 1.0)
+    played.key.on_edge("space", Edge.RELEASE, 2.0)
+    played.key.follow(Phase.LISTENING, listening=True, now=2.5)
+    assert played.sent == ["press 1.000000", "release 2.000000"]
+    played.key.follow(Phase.LISTENING, listening=True, now=3.5)
+    assert played.sent[2:] == ["release 3.500000"]
+
+
+@pytest.mark.parametrize(("phase", "mode"), [(Phase.LISTENING, Mode.OPEN), (Phase.READY, Mode.AUTO)])
+def test_an_engine_that_rightly_listens_or_does_not_is_left_alone(phase, mode):
+    played = Played(mode)
+    played.key.follow(phase, listening=True, now=100.0)
+    assert played.sent == []
+
+
+def test_leaving_for_a_while_closes_a_latched_microphone_too():
+    played = Played(Mode.TOGGLE)
+    played.key.on_edge("space", Edge.PRESS, 1.0)
+    played.key.on_edge("space", Edge.RELEASE, 1.1)
+    played.key.on_leave(5.0)
+    assert played.sent == ["press 1.000000", "release 5.000000"]
+
+
+def test_the_talk_key_is_the_screens_only_while_a_sheet_is_open():
+    played = Played()
+    assert played.key.on_edge("space", Edge.PRESS, 1.0)
+    assert not played.key.on_edge("a", Edge.PRESS, 1.0)
+    played.key.allow(allowed=False, now=2.0)
+    assert not played.key.on_edge("space", Edge.PRESS, 3.0)
+
+
+def test_a_button_talks_on_its_cells_only():
+    played = Played(told=False)
+    played.key.on_button(3, 20, down=True, at=1.0)
+    played.key.place_button(Cells(0, 19, 80, 5))
+    for x, y in ((3, 18), (3, 24), (80, 20)):
+        played.key.on_button(x, y, down=True, at=2.0)
+        played.key.on_button(x, y, down=False, at=2.5)
+    assert played.sent == []
+    played.key.on_button(79, 23, down=True, at=3.0)
+    played.key.on_button(1, 1, down=False, at=5.0)
+    assert played.sent == ["press 3.000000", "release 5.000000"]
+
+
+def test_keyboard_and_screen_never_wait_for_each_other():
+    """Both threads call at once, each from within the other's consequences; all calls come back."""
+    played = Played()
+    turns = range(2_000)
+
+    def keyboard() -> None:
+        for turn in turns:
+            played.key.on_edge("space", Edge.PRESS, float(turn))
+            played.key.on_edge("space", Edge.RELEASE, turn + 0.5)
+            played.key.tick(turn + 0.6)
+
+    def screen() -> None:
+        for turn in turns:
+            played.key.follow(Phase.LISTENING, listening=True, now=float(turn))
+            played.key.allow(allowed=turn % 3 > 0, now=float(turn))
+            played.key.on_talk_started()
+            played.key.on_talk_ended(float(turn))
+
+    threads = [threading.Thread(target=work, daemon=True) for work in (keyboard, screen)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    played.key.close(5_000.0)
+    assert not played.key.talking
