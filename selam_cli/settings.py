@@ -94,6 +94,24 @@ def _ptt(value: object) -> str:
     return str(value)
 
 
+_KEY_NAME: Final = re.compile(
+    r"((ctrl|alt|shift|super)\+)*([a-z0-9]|f([1-9]|1\d|2[0-4])|space|tab|enter|backspace|insert|delete|home|end|pageup"
+    r"|pagedown|up|down|left|right|(left|right)_(shift|control|alt|super))"
+)
+_TAKEN_KEYS: Final = frozenset({"escape", "ctrl+c", "ctrl+q", "ctrl+z"})
+
+
+def _talk_key(value: object) -> str:
+    name = value if isinstance(value, str) and len(value) == 1 else _name(value)
+    if name == " ":
+        return "space"
+    if name in _TAKEN_KEYS:
+        raise _OutOfRange(f"cannot be {name}, which does something else")
+    if not (len(name) == 1 and name.isprintable()) and not _KEY_NAME.fullmatch(name):
+        raise _OutOfRange(f"must be a character or a key's name such as space, f9 or ctrl+t, not {name[:40]!r}")
+    return name
+
+
 def _instructions(value: object) -> str | None:
     if not isinstance(value, str):
         raise _OutOfRange("must be a text")
@@ -130,7 +148,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "input": _device,
     "output": _device,
     "ptt": _ptt,
-    "talk_key": _name,
+    "talk_key": _talk_key,
     "volume": _whole(0, 100),
     "pre_roll_ms": _whole(0, 1_000),
     "release_tail_ms": _whole(0, 2_000),

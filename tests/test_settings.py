@@ -84,3 +84,18 @@ def test_language_auto_means_none(config):
 def test_a_flag_for_one_server_overrides_the_other_kind_from_the_file(config):
     assert load_settings({"local": True}, config('server = "ws://127.0.0.1:9"')).server is None
     assert load_settings({"server": "ws://127.0.0.1:9"}, config("local = true")).local is False
+
+
+@pytest.mark.parametrize("key", ["space", "f9", "ctrl+t", "v", "ሰ", ";", "ctrl+shift+f5", "right_control", "pagedown"])
+def test_the_talk_key_may_be_any_key(config, key):
+    assert load_settings({}, config(f'talk_key = "{key}"\n')).talk_key == key
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl+c", "ctrl+q", "ctrl+z", "banana", "f99", "", "ctrl+", "\\u0007"])
+def test_a_talk_key_that_could_never_be_pressed_is_named_with_its_line(config, key):
+    with pytest.raises(UsageFault, match="line 1: talk_key"):
+        load_settings({}, config(f'talk_key = "{key}"\n'))
+
+
+def test_a_space_is_the_space_key(config):
+    assert load_settings({}, config('talk_key = " "\n')).talk_key == "space"

@@ -6,6 +6,7 @@ not look like silence.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import contextlib
 import os
@@ -43,6 +44,7 @@ class PosixKeyboardDriver(LinuxDriver):
         if self._running:
             self._modes = self._terminal_modes()
             self._hearing.ask_for_releases(self.write)
+            self._draw_all()
 
     def stop_application_mode(self) -> None:
         """Leave, with nothing of the keyboard's left on its way to the shell."""
@@ -59,7 +61,12 @@ class PosixKeyboardDriver(LinuxDriver):
         with contextlib.suppress(termios.error):
             if self._modes is not None:
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._modes)
-        self._app.call_later(self._app.refresh, layout=True)
+        self._draw_all()
+
+    def _draw_all(self) -> None:
+        # Textual, continued, waits for something to change. This may be called by a signal's handler, in the middle of
+        # anything, and must wake the loop.
+        asyncio.get_running_loop().call_soon_threadsafe(lambda: self._app.refresh(layout=True))
 
     def _terminal_modes(self) -> list[Any] | None:
         try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from textual.keys import KEY_NAME_REPLACEMENTS, _character_to_key
+
 from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
 from selam_cli.core.session import Phase
 
@@ -34,6 +36,14 @@ class Cells:
     def __contains__(self, cell: tuple[int, int]) -> bool:
         """Tell whether a cell (x, y) lies in it."""
         return 0 <= cell[0] - self.x < self.width and 0 <= cell[1] - self.y < self.height
+
+
+def as_the_parser_names_it(key: str) -> str:
+    """Return Textual's name of a key that the settings name by its character: `;` is `semicolon`."""
+    if len(key) > 1 or key.isalnum():
+        return key
+    name = _character_to_key(key)
+    return KEY_NAME_REPLACEMENTS.get(name, name)
 
 
 class Edge(Enum):
@@ -58,7 +68,7 @@ class TalkKey:
         on_change: Callable[[TalkKey, Step | None], None],
     ) -> None:
         self._machine = machine
-        self._key = key
+        self._key = as_the_parser_names_it(key)
         self._send = send
         self._on_change = on_change
         self._lock = threading.RLock()

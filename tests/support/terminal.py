@@ -60,6 +60,8 @@ class Profile:
     repeats_as_presses: bool = False
     cut_s: float = 0.0
     """A link that carries one byte at a time, with so much time between two."""
+    far_s: float = 0.0
+    """A link on which everything takes so long, in both directions."""
 
     def __str__(self) -> str:
         return self.name
@@ -91,8 +93,8 @@ class Terminal:
     ) -> None:
         self.profile = profile or (KITTY if kitty else LEGACY)
         self.kitty = self.profile.tells_releases
-        self._outgoing: deque[bytes] = deque()
-        self._send_at = 0.0
+        self._outgoing: deque[tuple[float, bytes]] = deque()
+        self._incoming: deque[tuple[float, bytes]] = deque()
         self.display = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.display)
         self._main_flags, self._alternate_flags = [0], [0]
@@ -244,9 +246,13 @@ class Terminal:
             self.tap(character)
 
     def send(self, raw: bytes) -> None:
-        """Send bytes as they are, or piece by piece where the link is such a one."""
+        """Send bytes as they are, as the link carries them."""
+        now = time.monotonic()
         if self.profile.cut_s:
-            self._outgoing.extend(bytes([byte]) for byte in raw)
+            free_at = self._outgoing[-1][0] + self.profile.cut_s if self._outgoing else now
+            self._outgoing.extend((free_at + n * self.profile.cut_s, bytes([byte])) for n, byte in enumerate(raw))
+        elif self.profile.far_s:
+            self._outgoing.append((now + self.profile.far_s, raw))
         else:
             os.write(self._master, raw)
 
@@ -287,21 +293,29 @@ class Terminal:
 
     def _play(self, wait_s: float) -> bool:
         """Take what the program wrote; False where it wrote nothing."""
-        if self._outgoing and time.monotonic() >= self._send_at:
-            os.write(self._master, self._outgoing.popleft())
-            self._send_at = time.monotonic() + self.profile.cut_s
+        self._carry()
+        on_the_way = [due_at for due_at, _ in (*self._outgoing, *self._incoming)]
+        wait_s = max(0.0, min([wait_s, *(due_at - time.monotonic() for due_at in on_the_way)]))
         sources = [self._master] if self._watched is None else [self._master, self._watched]
         readable = select.select(sources, [], [], wait_s)[0]
         if self._watched in readable:
             self.watched_text += os.read(self._watched, 65_536).decode()  # type: ignore[arg-type]  # it is in the list
         if self._master not in readable:
-            return bool(readable) and self.process.poll() is None
+            return bool(on_the_way) or (bool(readable) and self.process.poll() is None)
         try:
             written = os.read(self._master, 65_536)
         except OSError:
-            return False
-        self._take(self._rest + written)
+            return bool(on_the_way)
+        self._incoming.append((time.monotonic() + self.profile.far_s, written))
+        self._carry()
         return True
+
+    def _carry(self) -> None:
+        """Deliver what has been on the link for long enough."""
+        while self._outgoing and self._outgoing[0][0] <= time.monotonic():
+            os.write(self._master, self._outgoing.popleft()[1])
+        while self._incoming and self._incoming[0][0] <= time.monotonic():
+            self._take(self._rest + self._incoming.popleft()[1])
 
     def _take(self, written: bytes) -> None:
         cut = _UNFINISHED.search(written)
@@ -386,3 +400,9 @@ class PlayedScreen(Terminal):
     def wait_for_command(self, verb: str, argument: str = "", *, times: int = 1) -> None:
         """Play the terminal until the engine was told something so many times."""
         self.wait_for(lambda: self.commands.count((verb, argument)) >= times, f"{verb} {argument}")
+
+
+def left_as_found(screen: Terminal) -> bool:
+    """Tell whether a terminal's modes and flags, and its driver's modes, are what they were before the program."""
+    modes = [mode for mode in screen.modes_on if mode not in {7, 25}]
+    return modes == [] and {7, 25} <= screen.modes_on and screen.flags == 0 and screen.modes == screen.modes_before

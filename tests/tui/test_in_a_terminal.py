@@ -6,13 +6,15 @@ import json
 import os
 import signal
 import sys
+import termios
 
+import psutil
 import pytest
 
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
-from tests.support.terminal import EVENT_TYPES, PlayedScreen, Terminal
+from tests.support.terminal import EVENT_TYPES, PlayedScreen, Profile, left_as_found
 
 PROFILES = pytest.mark.parametrize("kitty", [True, False], ids=["kitty", "legacy"])
 
@@ -174,11 +176,6 @@ def test_a_device_is_chosen_from_those_that_were_found():
 # --- leaving ----------------------------------------------------------------------------------------------------------
 
 
-def left_as_found(screen: Terminal) -> bool:
-    modes = [mode for mode in screen.modes_on if mode not in {7, 25}]
-    return modes == [] and {7, 25} <= screen.modes_on and screen.flags == 0 and screen.modes == screen.modes_before
-
-
 @PROFILES
 @pytest.mark.parametrize(("key", "status"), [("q", 0), ("ctrl+c", 130)])
 def test_leaving_by_key_restores_the_terminal_and_no_release_reaches_the_shell(kitty, key, status):
@@ -229,8 +226,9 @@ def test_a_latched_microphone_is_closed_before_leaving():
         assert [verb for verb, _ in screen.commands][-2:] == ["release", "quit"]
 
 
-def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal():
-    with played(crash=True) as screen:
+@PROFILES
+def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal(kitty):
+    with played(kitty, crash=True) as screen:
         until_ready(screen)
         screen.tap("y")
         assert screen.wait_for_exit() == 1
@@ -239,17 +237,56 @@ def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal():
         assert "Traceback" not in screen.text
 
 
-def test_suspending_gives_the_terminal_back_and_coming_back_draws_again():
-    with played() as screen:
+@PROFILES
+def test_suspending_gives_the_terminal_back_and_coming_back_draws_again(kitty):
+    with played(kitty) as screen:
         until_ready(screen)
         screen.press("ctrl+z")
         screen.wait_for_stop()
         assert left_as_found(screen)
         screen.display.reset()
         os.kill(screen.process.pid, signal.SIGCONT)
-        screen.wait_for(lambda: screen.alternate and screen.flags & EVENT_TYPES, "the screen is back")
+        screen.wait_for(lambda: screen.alternate and (not kitty or screen.flags & EVENT_TYPES), "the screen is back")
+        screen.wait_for_text("READY")
         screen.press(" ")
         screen.wait_for_command("press")
+        screen.tap("q")
+        assert screen.wait_for_exit() == 0
+        assert left_as_found(screen)
+
+
+@PROFILES
+def test_a_stop_that_nobody_could_prepare_for_leaves_one_reader_and_one_writer(kitty):
+    """SIGSTOP cannot be handled; Textual alone would begin a second time on SIGCONT and share the keys out."""
+    with played(kitty) as screen:
+        until_ready(screen)
+        for _ in range(3):
+            os.kill(screen.process.pid, signal.SIGSTOP)
+            modes = screen.modes
+            termios.tcsetattr(screen.slave, termios.TCSANOW, screen.modes_before)  # a shell took the terminal over
+            os.kill(screen.process.pid, signal.SIGCONT)
+            screen.wait_for(lambda modes=modes: screen.modes == modes, "raw again")
+        threads = {thread.id for thread in psutil.Process(screen.process.pid).threads()}
+        screen.tap("i")
+        screen.wait_for_command("interrupt")
+        assert {thread.id for thread in psutil.Process(screen.process.pid).threads()} == threads
+        screen.type("kkkkkk")
+        screen.wait_for_command("listen", "off", times=6)
+        screen.tap("q")
+        assert screen.wait_for_exit() == 0
+        assert left_as_found(screen)
+
+
+def test_a_release_told_on_a_slow_link_does_not_reach_the_shell():
+    """A terminal 0.6 s away: the quit key goes up, and is told, while the program is leaving already."""
+    with PlayedScreen("{}", profile=Profile("far away", tells_releases=True, far_s=0.6)) as screen:
+        until_ready(screen)
+        screen.press("q")
+        screen.play_for(0.1)
+        screen.release("q")
+        assert screen.wait_for_exit() == 0
+        assert left_as_found(screen)
+        assert screen.unread() == b""
 
 
 # --- the engine's end -------------------------------------------------------------------------------------------------

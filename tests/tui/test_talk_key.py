@@ -8,6 +8,7 @@ import pytest
 
 from selam_cli.core.push_to_talk import Mode, PushToTalk
 from selam_cli.core.session import Phase
+from selam_cli.tui.key_parser import EventTypeParser
 from selam_cli.tui.talk_key import Cells, Edge, TalkKey
 
 
@@ -36,6 +37,12 @@ def test_another_key_can_be_the_talk_key():
     played.key.on_edge("space", Edge.PRESS, 1.0)
     played.key.on_edge("f5", Edge.PRESS, 2.0)
     assert played.sent == ["press 2.000000"]
+
+
+def test_a_talk_key_named_by_its_character_is_the_key_that_types_it():
+    [event] = EventTypeParser().feed(";")
+    played = Played(key=";")
+    assert played.key.on_edge(event.key, Edge.PRESS, 1.0)
 
 
 def test_a_release_wrongly_inferred_is_taken_back():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import wave
 from collections.abc import AsyncIterator
@@ -17,12 +18,14 @@ if sys.platform == "win32":
 
 from selam_cli.core import protocol
 from selam_cli.core.protocol import EndSession, StartSession
-from tests.support.terminal import EVENT_TYPES, Terminal
+from tests.support.terminal import EVENT_TYPES, KITTY, LEGACY, Profile, Terminal, left_as_found
 from tests.support.voice_server import VoiceServer, voice_server
 
 
 @asynccontextmanager
-async def talking_to(server: VoiceServer, folder: Path, *, under_a_shell: bool = False) -> AsyncIterator[Terminal]:
+async def talking_to(
+    server: VoiceServer, folder: Path, profile: Profile = KITTY, *, under_a_shell: bool = False
+) -> AsyncIterator[Terminal]:
     spoken = folder / "spoken.wav"
     with wave.open(str(spoken), "wb") as file:
         file.setnchannels(1)
@@ -36,8 +39,9 @@ async def talking_to(server: VoiceServer, folder: Path, *, under_a_shell: bool =
         program = ["/bin/sh", "-c", '"$@"; cat', "sh", *program]
     environment = {"SELAM_API_KEY": "sk-selam-test-screen"}
     environment |= {"XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder), "HOME": str(folder)}
-    with Terminal(program, kitty=True, environment=environment) as terminal:
-        await asyncio.to_thread(terminal.wait_for, lambda: terminal.flags & EVENT_TYPES, "event types")
+    with Terminal(program, profile=profile, environment=environment) as terminal:
+        if profile.tells_releases:
+            await asyncio.to_thread(terminal.wait_for, lambda: terminal.flags & EVENT_TYPES, "event types")
         await asyncio.to_thread(terminal.wait_for_text, "READY")
         yield terminal
 
@@ -79,15 +83,21 @@ async def test_settings_changed_in_the_sheet_reach_a_new_session(tmp_path):
         await asyncio.to_thread(terminal.wait_for_text, "Selam Voice  ameha")
 
 
-async def test_a_screen_that_is_killed_ends_the_session_and_the_engine_restores_the_terminal(tmp_path):
-    async with voice_server() as server, talking_to(server, tmp_path, under_a_shell=True) as terminal:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV], ids=["killed", "native crash"])
+@pytest.mark.parametrize("profile", [KITTY, LEGACY], ids=str)
+async def test_a_screen_that_dies_in_mid_utterance_closes_the_microphone_and_the_engine_restores_the_terminal(
+    tmp_path, number, profile
+):
+    async with voice_server() as server, talking_to(server, tmp_path, profile, under_a_shell=True) as terminal:
         [screen] = psutil.Process(terminal.process.pid).children()
-        screen.kill()
+        [engine] = screen.children()
+        terminal.tap(" ")
+        await server.until(lambda: server.audio)
+        await asyncio.to_thread(terminal.wait_for_text, "MICROPHONE OPEN")
+        screen.send_signal(number)
         await server.until(lambda: server.messages(EndSession))
-        await asyncio.to_thread(
-            terminal.wait_for, lambda: not terminal.alternate and terminal.modes == terminal.modes_before, "restored"
-        )
-        assert terminal.flags == 0
+        await asyncio.to_thread(engine.wait, 20)
+        await asyncio.to_thread(terminal.wait_for, lambda: left_as_found(terminal), "restored")
 
 
 @pytest.mark.parametrize("kitty", [True, False], ids=["kitty", "legacy"])
