@@ -16,7 +16,11 @@ from selam_cli.tui.talk_key import Edge, TalkKey
 _KEPT_LINES: Final = 500
 _RAW_SHOWN: Final = 24
 _WHAT: Final = {Edge.PRESS: "pressed", Edge.REPEAT: "repeated", Edge.RELEASE: "let go"}
-_TOLD: Final = {"press": "the microphone opens", "release": "the microphone closes"}
+_TOLD: Final = {
+    "press": "the microphone opens",
+    "release": "the microphone closes",
+    "listen": "the listening is switched",
+}
 
 
 @dataclass(slots=True)
@@ -83,7 +87,7 @@ class KeyLog:
             gap = f" after {(at - self._edge_at) * 1_000:.0f} ms" if at - self._edge_at < 10 else ""
             self._note(key, f"{_WHAT[edge]}{gap}", at)
         self._edge_at = at
-        return ours and key not in {"ctrl+c", "ctrl+q"}
+        return ours
 
     def on_button(self, x: int, y: int, *, down: bool, at: float) -> None:
         """The mouse's button did something."""
@@ -120,11 +124,11 @@ class KeyLog:
 
     def _on_command(self, verb: str, argument: str) -> None:
         told = "the utterance goes on" if argument == "resume" else _TOLD.get(verb, verb)
-        self._sent.append(f"{told} (release inferred)" if argument.endswith("inferred") else told)
+        self._sent.append(f"{told} (inferred)" if argument.endswith("inferred") else told)
 
     def _on_change(self, key: TalkKey, step: Step | None) -> None:
         if key.latched and step is not None:
-            self._sent.append("the microphone stays open until the next tap")
+            self._sent.append("it stays open until the next tap")
         self.version += 1
 
     def _counted(self, key: str, edge: Edge, at: float) -> bool:

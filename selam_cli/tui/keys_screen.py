@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from textwrap import fill
 from typing import ClassVar, Final
 
 from rich.cells import set_cell_size
@@ -26,7 +27,7 @@ from selam_cli.tui.talk_key import Edge
 from selam_cli.tui.theme import SELAM
 
 _FRAME_S: Final = 1 / 15
-_PRINTED_LINES: Final = 40
+_PRINTED_LINES, _PRINTED_COLUMNS = 40, 79
 
 
 class Lines(Widget):
@@ -119,5 +120,6 @@ def run(mode: Mode, key: str) -> int:
     with departures.installed():
         status = app.run()
     lines = [str(line) for line in app.log_of_keys.lines][-_PRINTED_LINES:]
-    print("\n".join([*lines, "", *verdict(app.log_of_keys, mode, key)]))  # noqa: T201  # its output
+    found = [fill(sentence, _PRINTED_COLUMNS) for sentence in verdict(app.log_of_keys, mode, key)]
+    print("\n".join([*lines, "", *found]))  # noqa: T201  # its output
     return 1 if status is None else status

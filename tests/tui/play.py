@@ -1,6 +1,6 @@
 """Runs the real screen over an engine that replays lines and answers the talk key; a program for pseudo-terminals.
 
-Arguments: the file descriptor to which every command is written, and a JSON object: `lines`, `options` of the screen,
+Arguments: the file descriptor or file to which every command is written, and a JSON object: `lines`, `options` of the screen,
 `speed`, `stays`, `status`, `last_words`, `crash` (raise in the middle of the screen).
 """
 
@@ -57,9 +57,10 @@ class AnsweringEngine(ReplayEngine):
 def main() -> int:
     scene = json.loads(sys.argv[2])
     lines = scene.get("lines", [events.to_line(READY, 0.0)])
+    told = sys.argv[1]
     engine = AnsweringEngine(
         lines,
-        int(sys.argv[1]),
+        int(told) if told.isdigit() else os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND),
         speed=scene.get("speed", math.inf),
         stays=scene.get("stays", True),
         status=scene.get("status", 0),

@@ -1,0 +1,107 @@
+"""Push-to-talk in a real tmux, which tells neither releases nor, by default, the focus."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("tmux is a POSIX thing", allow_module_level=True)
+
+from tests.support.needs import need_programs
+from tests.support.terminal import KITTY, LEGACY, PATIENCE_S, Profile, Terminal
+
+PLAY = Path(__file__).parent / "play.py"
+
+
+class InTmux(Terminal):
+    """A terminal with tmux in it, and the screen in that."""
+
+    def __init__(self, folder: Path, profile: Profile) -> None:
+        self._told = folder / "commands"
+        self._tmux = ["tmux", "-L", f"selam-test-{os.getpid()}", "-f", "/dev/null"]
+        command = shlex.join([sys.executable, str(PLAY), str(self._told), "{}"])
+        super().__init__(
+            [_path("tmux"), *self._tmux[1:], "new-session", command], profile=profile, environment={"LC_ALL": "C.UTF-8"}
+        )
+
+    @property
+    def commands(self) -> list[str]:
+        """What the engine was told, times left out."""
+        lines = self._told.read_text(encoding="utf-8").splitlines() if self._told.exists() else []
+        return [" ".join(word for word in line.split() if "." not in word) for line in lines]
+
+    def wait_for_command(self, command: str) -> None:
+        self.wait_for(lambda: command in self.commands, command)
+
+    def tmux(self, *arguments: str) -> str:
+        done = subprocess.run([*self._tmux, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+
+def _path(program: str) -> str:
+    return subprocess.run(
+        ["/bin/sh", "-c", f"command -v {program}"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@contextmanager
+def screen_in_tmux(folder: Path, profile: Profile = LEGACY) -> Iterator[InTmux]:
+    need_programs("tmux")
+    with InTmux(folder, profile) as terminal:
+        terminal.wait_for_text("READY")
+        try:
+            yield terminal
+        finally:
+            subprocess.run([*terminal._tmux, "kill-server"], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("profile", [LEGACY, KITTY], ids=str)
+def test_a_hold_is_inferred_and_the_footer_says_so(tmp_path, profile):
+    with screen_in_tmux(tmp_path, profile) as terminal:
+        terminal.wait_for_text("hold space (release inferred)")
+        terminal.hold(" ", 1.5)
+        terminal.wait_for_command("release inferred")
+        assert [word for word in terminal.commands if word != "levels on"] == ["press", "release inferred"]
+
+
+def test_a_tap_opens_the_microphone_and_the_next_one_closes_it(tmp_path):
+    with screen_in_tmux(tmp_path) as terminal:
+        terminal.tap(" ")
+        terminal.wait_for_text("MICROPHONE OPEN")
+        terminal.tap(" ")
+        terminal.wait_for_command("release")
+
+
+def test_escape_throws_away_though_tmux_holds_it_back_for_a_moment(tmp_path):
+    with screen_in_tmux(tmp_path) as terminal:
+        terminal.tap(" ")
+        terminal.wait_for_text("MICROPHONE OPEN")
+        terminal.press("escape")
+        terminal.wait_for_command("discard")
+
+
+def test_a_tmux_that_is_killed_closes_the_microphone_and_leaves_no_process(tmp_path):
+    with screen_in_tmux(tmp_path) as terminal:
+        pid = int(terminal.tmux("display-message", "-p", "#{pane_pid}"))
+        terminal.tap(" ")
+        terminal.wait_for_text("MICROPHONE OPEN")
+        terminal.tmux("kill-server")
+        terminal.wait_for_exit()
+        terminal_gone(pid)
+        assert terminal.commands[-1] == "quit"
+
+
+def terminal_gone(pid: int) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < end, "the screen does not end"
+        time.sleep(0.01)  # a process that is no child of ours tells nobody of its end
