@@ -1,7 +1,7 @@
 """Runs the real screen over an engine that replays lines and answers the talk key; a program for pseudo-terminals.
 
-Arguments: the file descriptor or file to which every command is written, and a JSON object: `lines`, `options` of the screen,
-`speed`, `stays`, `status`, `last_words`, `crash` (raise in the middle of the screen).
+Arguments: the file descriptor or file to which every command is written, and a JSON object: `lines`, `options` of the
+screen, `speed`, `stays`, `status`, `last_words`, `crash` (raise in the middle of the screen).
 """
 
 from __future__ import annotations
