@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -30,7 +31,9 @@ class InTmux(Terminal):
         self._tmux = ["tmux", "-L", f"selam-test-{os.getpid()}", "-f", "/dev/null"]
         command = shlex.join([sys.executable, str(PLAY), str(self._told), "{}"])
         super().__init__(
-            [_path("tmux"), *self._tmux[1:], "new-session", command], profile=profile, environment={"LC_ALL": "C.UTF-8"}
+            [shutil.which("tmux") or "", *self._tmux[1:], "new-session", command],
+            profile=profile,
+            environment={"LC_ALL": "C.UTF-8"},
         )
 
     @property
@@ -45,12 +48,6 @@ class InTmux(Terminal):
     def tmux(self, *arguments: str) -> str:
         done = subprocess.run([*self._tmux, *arguments], capture_output=True, text=True, check=True)
         return done.stdout.strip()
-
-
-def _path(program: str) -> str:
-    return subprocess.run(
-        ["/bin/sh", "-c", f"command -v {program}"], capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 @contextmanager
