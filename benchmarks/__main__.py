@@ -18,13 +18,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import help_text, interrupt, load, press, soak, start
+from benchmarks import help_text, interrupt, keys, load, press, soak, start
 from benchmarks.figures import Figure
 
 NAMES: dict[str, Callable[[argparse.Namespace], Awaitable[list[Figure]]]] = {
     "help": lambda _: help_text.measure(),
     "start": lambda _: start.measure(),
     "press": lambda _: press.measure(),
+    "keys": lambda _: keys.measure(),
     "interrupt": lambda _: interrupt.measure(),
     "load": lambda _: load.measure(),
     "soak": lambda options: soak.measure(options.turns),

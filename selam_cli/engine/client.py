@@ -77,10 +77,12 @@ class EngineClient:
         )
         self._reader.start()
 
-    def send(self, verb: str, argument: str = "") -> None:
+    def send(self, verb: str, argument: str = "", command_id: int | None = None) -> None:
         """Send a command, from any thread. Never blocks and never raises: an engine's end is told by `on_exit`."""
         line = f"{verb} {argument}".rstrip()
-        if "\n" in line or "\r" in line:  # instructions may have several lines, a line of ours has one
+        if command_id is not None:
+            line = json.dumps({"id": command_id, "command": verb, "argument": argument})
+        elif "\n" in line or "\r" in line:  # instructions may have several lines, a line of ours has one
             line = json.dumps({"command": verb, "argument": argument})
         with self._sending:
             self._unsent += line.encode() + b"\n"

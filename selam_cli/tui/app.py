@@ -221,12 +221,12 @@ class SelamScreen(App[int]):
         self._transcription.on_line(event)
         self._response.on_line(event)
         match event:
-            case events.TalkStarted():
-                self.talk_key.on_talk_started()
+            case events.Ack(id=int() as answered):
+                self.talk_key.on_answered(answered, time.monotonic())
             case events.TalkEnded():
                 self.talk_key.on_talk_ended(time.monotonic())
             case events.Notice(code=code) if code in _REFUSALS:
-                self.talk_key.on_refused(time.monotonic())
+                self.talk_key.on_refused()
             case events.Devices() | events.Notice(code="calibrated"):
                 self._tell_sheet(event)
 
@@ -269,9 +269,9 @@ class SelamScreen(App[int]):
 
     # --- from the user ------------------------------------------------------------------------------------------------
 
-    def command(self, verb: str, argument: str = "") -> None:
+    def command(self, verb: str, argument: str = "", command_id: int | None = None) -> None:
         """Send the engine a command, from any thread, and let the screen know."""
-        self._engine.send(verb, argument)
+        self._engine.send(verb, argument, command_id)
         self._inbox.put(CommandSent(verb, argument))
 
     def _talk_changed(self, key: TalkKey, step: Step | None) -> None:

@@ -122,7 +122,7 @@ class KeyLog:
             self._raw = ""
             self._note("silence", f"for {(now - self._edge_at) * 1_000:.0f} ms", now)
 
-    def _on_command(self, verb: str, argument: str) -> None:
+    def _on_command(self, verb: str, argument: str, _: int | None = None) -> None:
         told = "the utterance goes on" if argument == "resume" else _TOLD.get(verb, verb)
         self._sent.append(f"{told} (inferred)" if argument.endswith("inferred") else told)
 

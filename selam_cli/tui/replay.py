@@ -26,7 +26,7 @@ class ReplayEngine:
         stays: bool = True,
         status: int = 0,
         last_words: str = "",
-        on_command: Callable[[str, str], None] = lambda _verb, _argument: None,
+        on_command: Callable[[str, str, int | None], None] = lambda _verb, _argument, _id: None,
     ) -> None:
         self._events = [event for line in lines if line.strip() and (event := from_line(line)) is not None]
         self._speed = speed
@@ -48,10 +48,10 @@ class ReplayEngine:
         self._thread = threading.Thread(target=self._play, args=(on_event, on_exit), name="replay", daemon=True)
         self._thread.start()
 
-    def send(self, verb: str, argument: str = "") -> None:
+    def send(self, verb: str, argument: str = "", command_id: int | None = None) -> None:
         """Remember a command; `quit` ends the replay."""
         self._commands.append((verb, argument))
-        self._on_command(verb, argument)
+        self._on_command(verb, argument, command_id)
         if verb == "quit":
             self._left.set()
 

@@ -57,14 +57,15 @@ class Edge(Enum):
 class TalkKey:
     """The talk key's machine with its lock, its gate and its way to the engine.
 
-    `send` gets the engine's commands; `on_change` is told when something changed that a screen may show.
+    `send` gets the engine's commands; `on_change` is told when something changed that a screen may show. A press
+    carries an id: what the engine says of utterances before it answers that id is of earlier presses, and comes late.
     """
 
     def __init__(
         self,
         machine: PushToTalk,
         key: str,
-        send: Callable[[str, str], None],
+        send: Callable[[str, str, int | None], None],
         on_change: Callable[[TalkKey, Step | None], None],
     ) -> None:
         self._machine = machine
@@ -73,7 +74,9 @@ class TalkKey:
         self._on_change = on_change
         self._lock = threading.RLock()
         self._allowed = True
+        self._presses = 0
         self._confirmed = False
+        self._refused = False
         self._phase = Phase.CONNECTING
         self._listening = True
         self._button: Cells | None = None
@@ -181,26 +184,32 @@ class TalkKey:
             unheld = phase is Phase.LISTENING and not self._machine.talking and self._machine.mode is not Mode.OPEN
             if unheld and now - self._stepped_at > _BELIEVED_AFTER_S:
                 self._stepped_at = now
-                self._send("release", f"{now:.6f}")
+                self._send("release", f"{now:.6f}", None)
 
-    def on_talk_started(self) -> None:
-        """The engine began the utterance that our press asked for."""
+    def on_answered(self, command_id: int, now: float) -> None:
+        """The engine has taken a press, or refused it (the microphone is muted), and said so before."""
         with self._lock:
-            self._confirmed = self._machine.talking
+            if command_id == self._presses:
+                self._confirmed = self._machine.talking
+                if self._refused:
+                    self._give_up(now)
+            self._refused = False
+
+    def on_refused(self) -> None:
+        """The engine did not take the press that it answers next."""
+        with self._lock:
+            self._refused = True
 
     def on_talk_ended(self, now: float) -> None:
-        """The engine ended an utterance; if it was not us who ended it, the key is spent."""
+        """The engine ended an utterance; if it was the one that our last press began, the key is spent."""
         with self._lock:
             if self._confirmed and self._machine.talking:
-                self._machine.discard(now)
-                self._on_change(self, None)
+                self._give_up(now)
             self._confirmed = False
 
-    def on_refused(self, now: float) -> None:
-        """The engine did not take our press (the microphone is muted): nothing is being said."""
-        with self._lock:
-            self._machine.discard(now)
-            self._on_change(self, None)
+    def _give_up(self, now: float) -> None:
+        self._machine.discard(now)
+        self._on_change(self, None)
 
     # --- what follows -------------------------------------------------------------------------------------------------
 
@@ -220,27 +229,28 @@ class TalkKey:
     def _on_escape(self, at: float) -> None:
         if self._machine.talking:
             self._machine.discard(at)
-            self._send("discard", "")
+            self._send("discard", "", None)
             self._on_change(self, None)
         elif self._phase in _INTERRUPTIBLE:
-            self._send("interrupt", "")
+            self._send("interrupt", "", None)
 
     def _carry_out(self, steps: list[Step]) -> None:
         for step in steps:
             self._stepped_at = step.at
             command = self._command(step)
-            if command is not None:
-                self._send(*command)
+            if command is not None and command[0] == "press":
+                self._presses += 1
+                self._confirmed = False
+                self._send(*command, self._presses)
+            elif command is not None:
+                self._send(*command, None)
             self._on_change(self, step)
 
     def _command(self, step: Step) -> tuple[str, str] | None:
         match step.action:
             case Action.START:
-                self._confirmed = False
                 return "press", f"{step.at:.6f}"
             case Action.RESUME:
-                # Where the engine had ended the utterance already, the end that it tells of is not this one's.
-                self._confirmed = False
                 return "press", "resume"
             case Action.STOP:
                 return "release", f"{step.at:.6f}{' inferred' if step.inferred else ''}"

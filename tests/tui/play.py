@@ -1,7 +1,7 @@
 """Runs the real screen over an engine that replays lines and answers the talk key; a program for pseudo-terminals.
 
 Arguments: the file descriptor or file to which every command is written, and a JSON object: `lines`, `options` of the
-screen, `speed`, `stays`, `status`, `last_words`, `crash` (raise in the middle of the screen).
+screen, `speed`, `stays`, `status`, `last_words`, `crash` (raise in the middle of the screen), `busy_s`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -40,7 +41,7 @@ class AnsweringEngine(ReplayEngine):
         self._tell = on_event
         super().listen(on_event, on_exit)
 
-    def _on_command(self, verb: str, argument: str) -> None:
+    def _on_command(self, verb: str, argument: str, command_id: int | None) -> None:
         os.write(self._commands_to, f"{verb} {argument}".rstrip().encode() + b"\n")
         if verb == "press":
             self._turn += argument != "resume"
@@ -52,6 +53,24 @@ class AnsweringEngine(ReplayEngine):
         elif verb == "devices":
             found = [{"name": "Test microphone", "is_default": True}, {"name": "Headset"}]
             self._tell(0.0, events.Devices(found, [{"name": "Test speaker"}]))
+        if command_id is not None:
+            self._tell(0.0, events.Ack(command_id, ok=True, message=""))
+
+
+def keep_busy(seconds: float) -> None:
+    """Have the screen compute, again and again, for so long, with hardly a pause."""
+    mount = SelamScreen.on_mount
+
+    def compute() -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            sum(number * number for number in range(1_000))
+
+    def on_mount(self: SelamScreen) -> None:
+        mount(self)
+        self.set_interval(seconds + 0.05, compute)
+
+    SelamScreen.on_mount = on_mount  # type: ignore[method-assign]  # a screen that is busy, to order
 
 
 def main() -> int:
@@ -68,6 +87,8 @@ def main() -> int:
     )
     if scene.get("crash"):
         SelamScreen.action_latency = lambda _self: 1 / 0  # type: ignore[assignment,method-assign]  # a bug, to order
+    if scene.get("busy_s"):
+        keep_busy(scene["busy_s"])
     return run(engine, ScreenOptions(**scene.get("options", {})))
 
 

@@ -18,7 +18,7 @@ class Played:
         self.changes = 0
         machine = PushToTalk(mode, release_told=told)
         self.key = TalkKey(
-            machine, key, lambda verb, argument: self.sent.append(f"{verb} {argument}".strip()), self._on
+            machine, key, lambda verb, argument, _: self.sent.append(f"{verb} {argument}".strip()), self._on
         )
 
     def _on(self, key: TalkKey, step: object) -> None:
@@ -98,7 +98,7 @@ def test_an_utterance_that_the_engine_ended_itself_leaves_no_latch_behind():
     played = Played(Mode.TOGGLE)
     played.key.on_edge("space", Edge.PRESS, 1.0)
     played.key.on_edge("space", Edge.RELEASE, 1.1)
-    played.key.on_talk_started()
+    played.key.on_answered(1, 1.2)
     played.key.on_talk_ended(5.0)
     played.key.on_edge("space", Edge.PRESS, 9.0)
     assert played.sent == ["press 1.000000", "press 9.000000"]
@@ -107,18 +107,36 @@ def test_an_utterance_that_the_engine_ended_itself_leaves_no_latch_behind():
 def test_the_end_of_an_earlier_utterance_does_not_end_the_new_one():
     played = Played()
     played.key.on_edge("space", Edge.PRESS, 1.0)
-    played.key.on_talk_started()
+    played.key.on_answered(1, 1.1)
     played.key.on_edge("space", Edge.RELEASE, 3.0)
     played.key.on_edge("space", Edge.PRESS, 3.1)
     played.key.on_talk_ended(3.2)
     assert played.key.talking
 
 
+def test_what_a_busy_screen_hears_late_of_an_earlier_utterance_does_not_end_the_new_one():
+    played = Played()
+    for at in (1.0, 3.0):
+        played.key.on_edge("space", Edge.PRESS, at)
+        played.key.on_edge("space", Edge.RELEASE, at + 0.5)
+    played.key.on_edge("space", Edge.PRESS, 5.0)
+    played.key.on_refused()  # all of this is about the first two presses
+    played.key.on_answered(1, 5.1)
+    played.key.on_talk_ended(5.1)
+    played.key.on_answered(2, 5.1)
+    played.key.on_talk_ended(5.1)
+    assert played.key.talking
+    played.key.on_answered(3, 5.2)
+    played.key.on_talk_ended(5.3)
+    assert not played.key.talking
+
+
 def test_a_refused_press_leaves_no_latch_behind():
     played = Played(Mode.TOGGLE)
     played.key.on_edge("space", Edge.PRESS, 1.0)
     played.key.on_edge("space", Edge.RELEASE, 1.1)
-    played.key.on_refused(1.2)
+    played.key.on_refused()
+    played.key.on_answered(1, 1.2)
     assert not played.key.talking
     played.key.on_edge("space", Edge.PRESS, 2.0)
     assert played.sent == ["press 1.000000", "press 2.000000"]
@@ -128,7 +146,7 @@ def test_the_end_of_what_the_engine_had_ended_already_does_not_end_what_a_late_r
     played = Played(told=False)
     for at in (1.0, 1.5, 1.53, 1.56):
         played.key.on_edge("space", Edge.PRESS, at)
-    played.key.on_talk_started()
+    played.key.on_answered(1, 1.9)
     played.key.tick(1.95)
     played.key.on_edge("space", Edge.PRESS, 2.0)
     played.key.on_talk_ended(2.01)  # it crossed the resumption on its way
@@ -198,7 +216,7 @@ def test_keyboard_and_screen_never_wait_for_each_other():
         for turn in turns:
             played.key.follow(Phase.LISTENING, listening=True, now=float(turn))
             played.key.allow(allowed=turn % 3 > 0, now=float(turn))
-            played.key.on_talk_started()
+            played.key.on_answered(turn, float(turn))
             played.key.on_talk_ended(float(turn))
 
     threads = [threading.Thread(target=work, daemon=True) for work in (keyboard, screen)]
