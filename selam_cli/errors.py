@@ -98,7 +98,7 @@ class AudioError(ServiceError):
 
 
 _KINDS: Final[dict[str, tuple[type[SelamError], str]]] = {
-    "authentication_error": (AuthenticationError, "Set SELAM_API_KEY to a valid key, or use --local: no key needed."),
+    "authentication_error": (AuthenticationError, "Run selam-voice login with a valid key, or use --local."),
     "authorization_error": (AuthorizationError, "Ask Selam for access to the Voice Agent, or use --local."),
     "validation_error": (ValidationError, "Correct the value that the message names."),
     "session_error": (SessionError, "Start a new session."),

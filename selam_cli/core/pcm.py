@@ -84,6 +84,32 @@ class LevelMeter:
         return dbfs(self._peak)
 
 
+class FlatLine:
+    """For how long a microphone has delivered nothing but one value, give or take the last bit: no room is so quiet.
+
+    That is a microphone muted by its own switch, by the system, or one that is not what it says it is.
+    """
+
+    def __init__(self) -> None:
+        self._value: int | None = None
+        self._samples = 0
+
+    def feed(self, samples: Samples) -> None:
+        """Take what the microphone delivered next."""
+        if not len(samples):
+            return
+        low, high = int(samples.min()), int(samples.max())
+        if self._value is None or low < self._value - 1 or high > self._value + 1:
+            self._value, self._samples = int(samples[-1]), 0
+        if high - low <= 2:
+            self._samples += len(samples)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has lasted."""
+        return seconds_of(self._samples)
+
+
 class PreRoll:
     """What the microphone heard just before the key, so that no first syllable is lost.
 
@@ -105,9 +131,9 @@ class PreRoll:
         while self._blocks and self._held - len(self._blocks[0][0]) >= samples_in(self._length_ms + self.SLACK_MS):
             self._held -= len(self._blocks.popleft()[0])
 
-    def since(self, pressed_at: float) -> Samples:
+    def since(self, pressed_at: float, *, not_before: float = float("-inf")) -> Samples:
         """Return what was captured from the setting's length before `pressed_at` until now, and forget it all."""
-        first = pressed_at - self._length_ms / 1_000
+        first = max(not_before, pressed_at - self._length_ms / 1_000)
         kept = [self._after(samples, ended_at, first) for samples, ended_at in self._blocks]
         self.clear()
         return np.concatenate(kept) if kept else np.zeros(0, np.int16)

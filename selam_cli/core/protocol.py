@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from selam_cli.core.plain_text import whole_characters
+
 NAMESPACE: Final = "/v1/audio/agent"
 HOSTED_SERVER: Final = "wss://api.selamgpt.com"
 
@@ -30,6 +32,15 @@ MAX_INSTRUCTIONS: Final = 8_000
 
 MAX_TEXT: Final = 262_144
 """Characters of one text that are kept: no answer is spoken for hours, and a screen has to hold it."""
+
+MAX_MESSAGE: Final = 4_096
+"""… of an error's or a greeting's sentence."""
+
+MAX_NAME: Final = 256
+"""… of an identity, a voice, a status, an error's type."""
+
+MAX_TRANSCRIPTION: Final = 32_768
+"""… of what was understood at a time: nobody speaks so long without taking breath."""
 
 MAX_AUDIO_BYTES: Final = 8 * 1024 * 1024
 """Bytes of one `audio_chunk` that are accepted: four minutes of PCM16 at 16 kHz."""
@@ -265,12 +276,12 @@ def decode_client(event: str, payload: object = None) -> ClientMessage | None:
 
 def _connected(payload: object) -> Connected:
     fields = _object("connected", payload)
-    return Connected(_text(fields, "sid"), _text(fields, "voice"), _text(fields, "message"))
+    return Connected(_name(fields, "sid"), _name(fields, "voice"), _text(fields, "message", MAX_MESSAGE))
 
 
 def _session_started(payload: object) -> SessionStarted:
     fields = payload if isinstance(payload, Mapping) else {}
-    return SessionStarted(_first_text(fields, "session_id", "sessionId", "id", "sid"))
+    return SessionStarted(_first_name(fields, "session_id", "sessionId", "id", "sid"))
 
 
 def _transcription(payload: object) -> Transcription:
@@ -278,7 +289,7 @@ def _transcription(payload: object) -> Transcription:
     is_final = fields.get("is_final", True)
     if not isinstance(is_final, bool):
         raise MalformedPayload("transcription", "is_final is neither true nor false")
-    return Transcription(_required_text("transcription", fields, "text"), is_final)
+    return Transcription(_required_text("transcription", fields, "text", MAX_TRANSCRIPTION), is_final)
 
 
 def _response(payload: object) -> Response:
@@ -290,7 +301,7 @@ def _reply(payload: object) -> ReplyChunk:
     declared, rate = fields.get("format"), fields.get("sample_rate")
     return ReplyChunk(
         _audio(fields),
-        declared.lower() if isinstance(declared, str) else None,
+        _clip(declared, MAX_NAME).lower() if isinstance(declared, str) else None,
         rate if isinstance(rate, int) and not isinstance(rate, bool) and 4_000 <= rate <= 192_000 else None,
     )
 
@@ -303,12 +314,13 @@ def _audio_end(payload: object) -> AudioEnd:
 
 def _control_ack(payload: object) -> ControlAck:
     fields = _object("control_ack", payload)
-    return ControlAck(_required_text("control_ack", fields, "action"), _text(fields, "status") or "executed")
+    action = _required_text("control_ack", fields, "action", MAX_NAME)
+    return ControlAck(action, _name(fields, "status") or "executed")
 
 
 def _session_ended(payload: object) -> SessionEnded:
     fields = payload if isinstance(payload, Mapping) else {}
-    return SessionEnded(_first_text(fields, "session_id", "sessionId", "id"), _text(fields, "status") or "ended")
+    return SessionEnded(_first_name(fields, "session_id", "sessionId", "id"), _name(fields, "status") or "ended")
 
 
 def error_report(payload: object) -> ErrorReport:
@@ -325,17 +337,17 @@ def _error_report(payload: object, depth: int) -> ErrorReport:
     if isinstance(payload, str):
         named = _error_type_in(payload)
         message = payload[len(named) :].lstrip(" :,-–—") if named and payload.startswith(named) else payload
-        return ErrorReport(named or "service_error", _clip(message))
+        return ErrorReport(named or "service_error", _clip(message, MAX_MESSAGE))
     if not isinstance(payload, Mapping) or depth == 0:
         return ErrorReport("service_error", "")
     for wrapper in ("error", "data"):
         if isinstance(payload.get(wrapper), Mapping):
             inner = _error_report(payload[wrapper], depth - 1)
-            own = _text(payload, "message")
+            own = _text(payload, "message", MAX_MESSAGE)
             named = inner.type if inner.type != "service_error" else _error_type_in(own) or inner.type
             return ErrorReport(named, inner.message or ("" if own == named else own))
-    message = _text(payload, "message") or _text(payload, "error") or _text(payload, "data")
-    named = _text(payload, "type") or _text(payload, "code") or _error_type_in(message)
+    message = next((text for key in ("message", "error", "data") if (text := _text(payload, key, MAX_MESSAGE))), "")
+    named = _name(payload, "type") or _name(payload, "code") or _error_type_in(message)
     return ErrorReport(named or "service_error", "" if message == named else message)
 
 
@@ -410,24 +422,29 @@ def _object(event: str, payload: object) -> Mapping[str, object]:
     return payload
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+def _clip(text: str, most: int = MAX_TEXT) -> str:
+    r"""Bound a text, and mend it: half a character (`\ud83d` in JSON) can be written nowhere."""
+    return whole_characters(text if len(text) <= most else text[: most - 1] + "…")
 
 
-def _text(fields: Mapping[str, object], name: str) -> str:
+def _text(fields: Mapping[str, object], name: str, most: int = MAX_TEXT) -> str:
     value = fields.get(name)
-    return _clip(value) if isinstance(value, str) else ""
+    return _clip(value, most) if isinstance(value, str) else ""
 
 
-def _first_text(fields: Mapping[str, object], *names: str) -> str | None:
-    return next((text for name in names if (text := _text(fields, name))), None)
+def _name(fields: Mapping[str, object], name: str) -> str:
+    return _text(fields, name, MAX_NAME)
 
 
-def _required_text(event: str, fields: Mapping[str, object], name: str) -> str:
+def _first_name(fields: Mapping[str, object], *names: str) -> str | None:
+    return next((text for name in names if (text := _name(fields, name))), None)
+
+
+def _required_text(event: str, fields: Mapping[str, object], name: str, most: int = MAX_TEXT) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
         raise MalformedPayload(event, f"{name} is missing or no text")
-    return _clip(value)
+    return _clip(value, most)
 
 
 def _optional_text(event: str, fields: Mapping[str, object], name: str) -> str | None:
@@ -437,7 +454,7 @@ def _optional_text(event: str, fields: Mapping[str, object], name: str) -> str |
     if not isinstance(value, str):
         raise MalformedPayload(event, f"{name} is no text")
     # Not clipped: what a client asks for is checked against its limit, not shortened behind its back.
-    return value
+    return whole_characters(value)
 
 
 def _number(event: str, fields: Mapping[str, object], name: str, default: int, low: int, high: int) -> int:

@@ -26,6 +26,8 @@ class Phase(StrEnum):
     SPEAKING = "speaking"
     PAUSED = "paused"
     RECONNECTING = "reconnecting"
+    DISCONNECTED = "disconnected"
+    """There is no connection, and none is tried until the user does something."""
     ENDED = "ended"
 
 
@@ -44,6 +46,8 @@ class Link(StrEnum):
     CONNECTING = "connecting"
     UP = "up"
     LOST = "lost"
+    RESTING = "resting"
+    """Refused, or ended by the server: nothing is tried until the user does something."""
     CLOSED = "closed"
 
 
@@ -67,6 +71,10 @@ class Trigger(StrEnum):
     """The reply is complete and has been played, or nothing more is to come."""
     LOSE = "lose"
     """The connection broke."""
+    REST = "rest"
+    """There is no connection, and none is tried."""
+    CONNECT = "connect"
+    """A connection is tried again, for the user did something."""
     CLOSE = "close"
 
 
@@ -104,6 +112,8 @@ TRANSITIONS: Final[dict[Stage, dict[Trigger, Stage]]] = {
 
 _NEW_TURN: Final = frozenset({Trigger.PRESS, Trigger.HEARD, Trigger.RESEND})
 
+_LINKS: Final = {Trigger.LOSE: Link.LOST, Trigger.REST: Link.RESTING, Trigger.CONNECT: Link.CONNECTING}
+
 _ACKNOWLEDGED: Final[dict[str, dict[str, bool]]] = {
     protocol.Action.START_LISTENING: {"listening": True},
     protocol.Action.STOP_LISTENING: {"listening": False},
@@ -114,21 +124,28 @@ _ACKNOWLEDGED: Final[dict[str, dict[str, bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The server as the screen shows it: `server` redacted, `kind` hosted, embedded or custom, `rtt_ms` when known."""
+    """The server as the screen shows it: `server` redacted, `kind` hosted, embedded or custom, `rtt_ms` when known.
+
+    `stalled`: it has stopped reading what it is sent. `ended_for` says why there is no connection and none is tried:
+    `refused`, or what the server gave as its reason (`idle`, `time_limit`, `too_fast`).
+    """
 
     server: str = ""
     kind: str = ""
     sid: str | None = None
     rtt_ms: float | None = None
+    stalled: bool = False
+    ended_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneState:
-    """The microphone in use; `rate_hz` is the device's own, 0 until it is open."""
+    """The microphone in use; `rate_hz` is the device's own, 0 until it is open. `opening`: it is yet to be heard."""
 
     name: str = ""
     rate_hz: int = 0
     open: bool = False
+    opening: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +171,8 @@ class SessionState:
     reply_text: str = ""
     queued_seconds: float = 0.0
     kept_seconds: float = 0.0
+    dropped_seconds: float = 0.0
+    processing: tuple[str, ...] = ()
 
     @property
     def phase(self) -> Phase:
@@ -163,11 +182,17 @@ class SessionState:
         if self.stage is Stage.TALKING:
             return Phase.LISTENING
         if self.link is not Link.UP:
-            return Phase.CONNECTING if self.link is Link.CONNECTING else Phase.RECONNECTING
+            return _UNCONNECTED[self.link]
         if self.paused:
             return Phase.PAUSED
         return _PHASES[self.stage]
 
+
+_UNCONNECTED: Final = {
+    Link.CONNECTING: Phase.CONNECTING,
+    Link.LOST: Phase.RECONNECTING,
+    Link.RESTING: Phase.DISCONNECTED,
+}
 
 _PHASES: Final = {
     Stage.IDLE: Phase.READY,
@@ -186,7 +211,8 @@ def apply(state: SessionState, event: Trigger | protocol.ServerMessage) -> Sessi
             return replace(state, connection=replace(state.connection, sid=event.sid))
         case protocol.SessionStarted():
             # A session begins listening and not paused, also one that follows a lost connection.
-            return replace(state, link=Link.UP, listening=True, paused=False)
+            connection = replace(state.connection, stalled=False, ended_for="")
+            return replace(state, link=Link.UP, listening=True, paused=False, connection=connection)
         case protocol.Transcription():
             return _understood(state, event)
         case protocol.Response():
@@ -201,17 +227,20 @@ def apply(state: SessionState, event: Trigger | protocol.ServerMessage) -> Sessi
 
 
 def joined_reply(so_far: str, text: str) -> str:
-    """Join a `response` to the turn's text: one that begins with the text so far replaces it, any other is appended."""
+    """Join a `response` to the turn's text: one that begins with the text so far replaces it, any other is appended.
+
+    Neither grows past MAX_TEXT.
+    """
     if text.startswith(so_far):
         return text
     return _joined(so_far, text)
 
 
 def _moved(state: SessionState, trigger: Trigger) -> SessionState:
-    if trigger is Trigger.LOSE:
-        state = replace(state, link=Link.LOST) if state.link is not Link.CLOSED else state
-    elif trigger is Trigger.CLOSE:
+    if trigger is Trigger.CLOSE:
         state = replace(state, link=Link.CLOSED)
+    elif trigger in _LINKS and state.link is not Link.CLOSED:
+        state = replace(state, link=_LINKS[trigger], connection=replace(state.connection, stalled=False))
     stage = TRANSITIONS[state.stage].get(trigger)
     if stage is None:
         return state
@@ -228,4 +257,7 @@ def _understood(state: SessionState, transcription: protocol.Transcription) -> S
 def _joined(so_far: str, text: str) -> str:
     if not so_far or not text:
         return so_far or text
-    return so_far + text if so_far[-1].isspace() or text[0].isspace() else f"{so_far} {text}"
+    if len(so_far) >= protocol.MAX_TEXT:
+        return so_far
+    joined = so_far + text if so_far[-1].isspace() or text[0].isspace() else f"{so_far} {text}"
+    return joined if len(joined) <= protocol.MAX_TEXT else joined[: protocol.MAX_TEXT - 1] + "…"

@@ -21,6 +21,7 @@ _SILENT_FRAME: Final = bytes(FRAME_BYTES)
 START_MS: Final = 60
 """Speech shorter than this begins no turn: a click, a breath."""
 
+END_OF_SPEECH_MS: Final = 700
 MAX_UTTERANCE_S: Final = 120
 KEPT_TRAIL_MS: Final = 200
 """How much of the silence that ended an utterance stays on it."""
@@ -28,7 +29,9 @@ KEPT_TRAIL_MS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Somebody began to speak."""
+    """Somebody began to speak; `audio` is what they said so far with its pre-roll, PCM16 at 16 kHz."""
+
+    audio: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class TurnDetector:
         interrupt_threshold: int,
         *,
         pre_roll_ms: int = 300,
-        end_of_speech_ms: int = 700,
+        end_of_speech_ms: int = END_OF_SPEECH_MS,
         closing_silence_ms: int = 500,
     ) -> None:
         self._vad_threshold = vad_threshold
@@ -121,7 +124,8 @@ class TurnDetector:
             return ()
         self._utterance = list(self._before)[-(self._pre_roll_frames + self._voiced) :]
         self._before.clear()
-        return (BargedIn(), SpeechStarted()) if self.agent_speaking else (SpeechStarted(),)
+        started = SpeechStarted(b"".join(self._utterance))
+        return (BargedIn(), started) if self.agent_speaking else (started,)
 
     def _while_speaking(self) -> tuple[TurnEvent, ...]:
         assert self._utterance is not None  # noqa: S101  # the caller has checked

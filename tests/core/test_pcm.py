@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selam_cli.core.pcm import SILENCE_DBFS, Chunker, LevelMeter, PreRoll, dbfs, loudest_rms, rms, samples_in
+from selam_cli.core.pcm import SILENCE_DBFS, Chunker, FlatLine, LevelMeter, PreRoll, dbfs, loudest_rms, rms, samples_in
 
 
 def ramp(first, count):
@@ -80,3 +80,24 @@ def test_chunks_hold_every_sample_once_and_in_order(lengths, chunk_ms):
     assert all(len(chunk) == 2 * samples_in(chunk_ms) for chunk in sent)
     sent += chunker.flush()
     assert b"".join(sent) == ramp(0, first).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "seconds"),
+    [
+        ([np.zeros(1_600)] * 3, 0.3),
+        ([np.full(1_600, 700)] * 3, 0.3),
+        ([np.tile([700, 701], 800)] * 3, 0.3),
+        ([np.full(1_600, 700), np.full(1_600, -700)], 0.1),
+        ([np.zeros(1_600), np.full(1_600, 9), np.zeros(3_200)], 0.2),
+        ([np.tile([-2, 2], 800)] * 3, 0.0),
+        ([np.zeros(1_600), np.tile([-2, 2], 800)], 0.0),
+        ([np.zeros(0)], 0.0),
+    ],
+    ids=["zeros", "constant", "last bit", "jump", "click", "faint noise", "noise begins", "nothing"],
+)
+def test_a_flat_line_is_no_sound_at_all(blocks, seconds):
+    line = FlatLine()
+    for block in blocks:
+        line.feed(block.astype(np.int16))
+    assert line.seconds == pytest.approx(seconds)

@@ -1,6 +1,7 @@
 import pytest
 
-from selam_cli.core.redaction import redact, redact_url
+from selam_cli.core.protocol import MAX_MESSAGE, MAX_TEXT
+from selam_cli.core.redaction import Redactor, redact, redact_url
 
 KEY = "sk-selam-test-4711"
 
@@ -45,3 +46,19 @@ def test_text_without_secrets_is_left_alone():
 )
 def test_an_address_is_shown_without_its_query_and_user(url, shown):
     assert redact_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "unit", ["eyJ-", "eyJ.", "eyJa.eyJ-", "token: ", "bearer ", "://a", "sk-selam-", "%73", "\\u0073", "token "]
+)
+def test_no_text_takes_hours(unit):
+    """One of these, 260,000 characters of what begins a key, would have outlasted any test's time."""
+    text = unit * (MAX_TEXT // len(unit))
+    redactor = Redactor.of(["sk-selam-test-9"])
+    assert redactor.speech(text)
+    assert redactor.line(text[:MAX_MESSAGE])
+
+
+def test_a_token_of_the_usual_length_is_hidden():
+    token = ".".join(("eyJ" + "a" * 200, "b" * 4_000, "c" * 300))
+    assert redact(f"it is {token}, and {token}!") == "it is [hidden], and [hidden]!"
