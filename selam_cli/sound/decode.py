@@ -29,7 +29,10 @@ HIGHEST_RATE_HZ: Final = 384_000
 
 MAX_WHOLE_FILE_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_FILE_S: Final = 1_200
-"""A small Ogg can unfold to hours of silence."""
+MAX_WHOLE_FILE_SAMPLES: Final = MAX_WHOLE_FILE_S * 48_000
+"""A small Ogg can unfold to hours of silence, and a small FLAC to eight channels of it."""
+
+_FRAMES_AT_ONCE: Final = 65_536
 
 _NAMES: Final = {
     "pcm16": "pcm", "pcm": "pcm", "pcm_16": "pcm", "pcm_s16le": "pcm", "s16le": "pcm", "raw": "pcm", "linear16": "pcm",
@@ -37,6 +40,10 @@ _NAMES: Final = {
     "wav": "wav", "wave": "wav", "audio/wav": "wav", "audio/x-wav": "wav",
     "ogg": "whole", "opus": "whole", "vorbis": "whole", "flac": "whole", "audio/ogg": "whole", "audio/flac": "whole",
 }  # fmt: skip
+
+
+_FOREIGN: Final = ("AAC", "AIFF", "AMR", "MP4", "WebM")
+"""Told by their first bytes, so that they are not taken for PCM, which would be a loud noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,15 @@ class ReplyDecoder:
                     return []
                 self._stream = _opened(name, self._rate_hz)
             audio, self._undecided = self._undecided, b""
+        elif isinstance(self._stream, _PcmStream) and sample_rate_hz is not None:
+            with self._failing_once():
+                self._stream.rate_hz = _checked_rate(sample_rate_hz)
         return self._decoded(audio)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether the sound comes with gaps that lie in the way it was encoded, and that nobody can remove."""
+        return isinstance(self._stream, Mp3Stream) and self._stream.has_gaps
 
     def finish(self) -> list[Pcm]:
         """Return the rest. Raises AudioError where nothing of the reply was what it seemed to be."""
@@ -111,7 +126,10 @@ class ReplyDecoder:
 
 
 def sniff(beginning: bytes) -> str | None:
-    """Tell a format by its first bytes: mp3, wav, whole (Ogg, FLAC) or pcm; None where more of them are needed."""
+    """Tell a format by its first bytes: mp3, wav, whole (Ogg, FLAC), pcm, or the name of one that is not known here.
+
+    None where more of them are needed.
+    """
     if len(beginning) < 4:
         return None
     if beginning[:3] == b"ID3":
@@ -120,10 +138,40 @@ def sniff(beginning: bytes) -> str | None:
         return "wav"
     if beginning[:4] in {b"OggS", b"fLaC"}:
         return "whole"
-    chained = chained_headers(beginning)
-    if chained is None and len(beginning) < MAX_UNDECIDED_BYTES:
+    if (foreign := _foreign(beginning)) is not None:
+        return foreign
+    chained, is_aac = chained_headers(beginning), chained_aac_headers(beginning)
+    if (chained is None or is_aac is None) and len(beginning) < MAX_UNDECIDED_BYTES:
         return None
+    if is_aac:
+        return "AAC"
     return "mp3" if chained else "pcm"
+
+
+def _foreign(beginning: bytes) -> str | None:
+    if beginning.startswith(b"\x1aE\xdf\xa3"):
+        return "WebM"
+    if beginning[4:8] == b"ftyp":
+        return "MP4"
+    if beginning.startswith(b"FORM") and beginning[8:11] == b"AIF":
+        return "AIFF"
+    return "AMR" if beginning.startswith(b"#!AMR") else None
+
+
+def chained_aac_headers(stream: bytes, wanted: int = 3) -> bool | None:
+    """Say whether the stream begins with so many chained frames of AAC (ADTS); None where more bytes are needed."""
+    at = 0
+    for _ in range(wanted):
+        header = stream[at : at + 6]
+        if header[:1] not in {b"", b"\xff"} or (len(header) > 1 and header[1] & 0xF6 != 0xF0):
+            return False
+        if len(header) < 6:
+            return None
+        size = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+        if size < 7:
+            return False
+        at += size
+    return True
 
 
 def _opened(name: str, sample_rate_hz: int | None) -> _Stream:
@@ -133,19 +181,24 @@ def _opened(name: str, sample_rate_hz: int | None) -> _Stream:
         return WavStream()
     if name == "whole":
         return _WholeFile()
-    rate_hz = sample_rate_hz or WIRE_RATE_HZ
+    if name in _FOREIGN:
+        raise AudioError(f"The reply's sound is {name}, which is not known here.", "The text goes on without it.")
+    return _PcmStream(_checked_rate(sample_rate_hz or WIRE_RATE_HZ))
+
+
+def _checked_rate(rate_hz: int) -> int:
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
         raise AudioError(
             f"The reply's sound is said to have {rate_hz} samples a second.", "The text goes on without it."
         )
-    return _PcmStream(rate_hz)
+    return rate_hz
 
 
 class _PcmStream:
-    """PCM16 little-endian, mono; a sample may be split across chunks."""
+    """PCM16 little-endian, mono; a sample may be split across chunks, and the rate may change between two."""
 
     def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
+        self.rate_hz = rate_hz
         self._odd = b""
 
     def feed(self, piece: bytes, *, final: bool = False) -> list[tuple[NDArray[np.int16], int]]:
@@ -153,25 +206,57 @@ class _PcmStream:
         whole = len(raw) // 2 * 2
         self._odd = b"" if final else raw[whole:]
         samples = np.frombuffer(raw[:whole], "<i2").astype(np.int16)
-        return [(samples, self._rate_hz)] if len(samples) else []
+        return [(samples, self.rate_hz)] if len(samples) else []
 
 
 class _WholeFile:
-    """FLAC and Ogg: no small library decodes them as they stream, so they wait for the reply's end."""
+    """FLAC and Ogg: no small library decodes them as they stream, so they wait for the reply's end.
+
+    A chunk that begins a file begins another one: libsndfile reads the first of several in a row, and no more.
+    """
 
     def __init__(self) -> None:
-        self._file = io.BytesIO()
+        self._files: list[io.BytesIO] = []
+        self._size_bytes = 0
 
     def feed(self, piece: bytes, *, final: bool = False) -> list[tuple[NDArray[np.int16], int]]:
-        if self._file.tell() + len(piece) > MAX_WHOLE_FILE_BYTES:
-            raise AudioError("The reply's sound is too long to be decoded.", "The text goes on without it.")
-        self._file.write(piece)
-        if not final or not self._file.tell():
+        self._size_bytes += len(piece)
+        if self._size_bytes > MAX_WHOLE_FILE_BYTES:
+            raise _too_long()
+        if not self._files or _begins_file(piece):
+            self._files.append(io.BytesIO())
+        self._files[-1].write(piece)
+        if not final or not self._size_bytes:
             return []
-        self._file.seek(0)
-        try:
-            with soundfile.SoundFile(self._file) as file:
-                samples = file.read(MAX_WHOLE_FILE_S * file.samplerate, dtype="int16", always_2d=True)
-                return [(samples.mean(axis=1).astype(np.int16), int(file.samplerate))]
-        except soundfile.LibsndfileError:
-            raise AudioError("The reply's sound cannot be decoded.", "The text goes on without it.") from None
+        left_s, runs = float(MAX_WHOLE_FILE_S), []
+        for file in self._files:
+            samples, rate_hz = _read_whole(file, left_s)
+            left_s -= len(samples) / rate_hz
+            runs.append((samples, rate_hz))
+        return runs
+
+
+def _begins_file(piece: bytes) -> bool:
+    """Say whether a piece begins with FLAC's first block, or with an Ogg page that is marked as a stream's first."""
+    first_page = 2
+    flac = piece.startswith(b"fLaC") and piece[4:5] in {b"\0", b"\x80"} and piece[5:8] == b"\0\0\x22"
+    return flac or (piece.startswith(b"OggS") and len(piece) > 5 and bool(piece[5] & first_page))
+
+
+def _read_whole(stream: io.BytesIO, longest_s: float) -> tuple[NDArray[np.int16], int]:
+    stream.seek(0)
+    try:
+        with soundfile.SoundFile(stream) as file:
+            left = min(int(longest_s * file.samplerate), MAX_WHOLE_FILE_SAMPLES)
+            pieces = [np.zeros(0, np.int16)]
+            # Piece by piece: how long it is and how many channels it has, the file says of itself.
+            while left > 0 and len(piece := file.read(min(left, _FRAMES_AT_ONCE), dtype="int16", always_2d=True)):
+                pieces.append(piece.mean(axis=1).astype(np.int16))
+                left -= len(piece)
+            return np.concatenate(pieces), int(file.samplerate)
+    except soundfile.LibsndfileError:
+        raise AudioError("The reply's sound cannot be decoded.", "The text goes on without it.") from None
+
+
+def _too_long() -> AudioError:
+    return AudioError("The reply's sound is too long to be decoded.", "The text goes on without it.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Final, Literal
 
@@ -52,7 +53,7 @@ def backends() -> list[ModuleType]:
 
 def list_devices() -> list[Device]:
     """Return all devices: the microphones as the first library that finds any lists them, the speakers likewise."""
-    return [*_candidates("input")[1], *_candidates("output")[1]]
+    return [device for direction in ("input", "output") for _, device in _candidates(direction)]
 
 
 def find_device(spec: str | None, direction: Direction) -> tuple[ModuleType, Device]:
@@ -60,16 +61,35 @@ def find_device(spec: str | None, direction: Direction) -> tuple[ModuleType, Dev
 
     `spec` is None for the default one, a number, or a part of a name. Raises DeviceError where there is none.
     """
-    backend, candidates = _candidates(direction)
-    if backend is None:
+    candidates = _candidates(direction)
+    if not candidates:
         raise no_device(direction)
     if spec is None:
-        return backend, next((device for device in candidates if device.is_default), candidates[0])
-    found = _by_number(spec, candidates) or _by_name(spec, candidates)
+        return next((candidate for candidate in candidates if candidate[1].is_default), candidates[0])
+    number = int(spec) if spec.isascii() and spec.isdigit() else None
+    by_number = next((candidate for candidate in candidates if candidate[1].number == number), None)
+    name = best_match(spec, [device.name for _, device in candidates])
+    found = by_number or next((candidate for candidate in candidates if candidate[1].name == name), None)
     if found is None:
-        names = ", ".join(f"{device.number} {device.name}" for device in candidates[:6])
+        names = ", ".join(f"{device.number} {device.name}" for _, device in candidates[:6])
         raise DeviceError(f"There is no {_WORDS[direction]} {spec!r}. There is: {names}.", "See selam-voice devices.")
-    return backend, found
+    return found
+
+
+def best_match(spec: str, names: Sequence[str]) -> str | None:
+    """Return the name that a person means: the whole of it, else its beginning, else a part; None where none fits."""
+    wanted = spec.casefold()
+    for fits in (str.__eq__, str.startswith, str.__contains__):
+        for name in names:
+            if fits(name.casefold(), wanted):
+                return name
+    return None
+
+
+def look_again() -> None:
+    """Have every library list the devices as they are; all of its streams must have been closed."""
+    for backend in backends():
+        backend.look_again()
 
 
 def no_device(direction: Direction) -> DeviceError:
@@ -87,24 +107,14 @@ def no_device(direction: Direction) -> DeviceError:
 _WORDS: Final = {"input": "microphone", "output": "speaker"}
 
 
-def _candidates(direction: Direction) -> tuple[ModuleType | None, list[Device]]:
+def _candidates(direction: Direction) -> list[tuple[ModuleType, Device]]:
+    found: list[tuple[ModuleType, Device]] = []
     for backend in backends():
-        found = [device for device in backend.list_devices() if device.direction == direction]
-        if found:
-            return backend, found
-    return None, []
-
-
-def _by_number(spec: str, candidates: list[Device]) -> Device | None:
-    if not (spec.isascii() and spec.isdigit()):
-        return None
-    return next((device for device in candidates if device.number == int(spec)), None)
-
-
-def _by_name(spec: str, candidates: list[Device]) -> Device | None:
-    wanted = spec.casefold()
-    for fits in (str.__eq__, str.startswith, str.__contains__):
-        for device in candidates:
-            if fits(device.name.casefold(), wanted):
-                return device
-    return None
+        if not found:
+            found = [(backend, device) for device in backend.list_devices() if device.direction == direction]
+        elif found[0][1].host_api == "ALSA":
+            # Through ALSA, PortAudio sees the sound server as one device; the server knows all of them by their names.
+            named = [device for device in backend.named_devices() if device.direction == direction]
+            first = max(device.number for _, device in found) + 1
+            found += [(backend, replace(device, number=first + index)) for index, device in enumerate(named)]
+    return found

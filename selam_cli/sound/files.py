@@ -97,6 +97,7 @@ class FileMicrophone:
     """A file that speaks from its beginning each time it is told to; before and after it there is silence."""
 
     rate_hz = WIRE_RATE_HZ
+    follows_default = True
 
     def __init__(self, path: str, on_block: Callable[[Samples, float], None], loop: asyncio.AbstractEventLoop) -> None:
         self.name = Path(path).name
@@ -131,6 +132,7 @@ class NullSpeaker:
     name = "none"
     rate_hz = SPEAKER_FILE_RATE_HZ
     delay_s = 0.0
+    follows_default = True
 
     def __init__(self, make_pull: Callable[[int], Pull], loop: asyncio.AbstractEventLoop) -> None:
         self._pull = make_pull(self.rate_hz)

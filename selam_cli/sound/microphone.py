@@ -23,6 +23,8 @@ class Microphone(Protocol):
 
     name: str
     rate_hz: int
+    follows_default: bool
+    """Whether the system moves it along when its default device changes, where it is the default one."""
 
     def speak(self) -> None:
         """A file begins to speak; a device does nothing."""
@@ -31,14 +33,20 @@ class Microphone(Protocol):
         """Close it; harmless when it is closed."""
 
 
+def is_device(spec: str | None) -> bool:
+    """Say whether `spec` means a device, which takes its time to open, and not a file in its place."""
+    return spec is None or not (is_wav(spec) or Path(spec).is_file())
+
+
 def open_microphone(
     spec: str | None, on_block: OnBlock, on_lost: Callable[[str], None], *, loop: asyncio.AbstractEventLoop
 ) -> Microphone:
     """Open the microphone that `spec` means: None, a number, a part of a name, or a file.
 
-    `on_lost` is called with a reason when it ends by itself. Raises DeviceError, or UsageFault for a file.
+    `on_lost` is called with a reason when it ends by itself. A device may be opened and closed in another thread than
+    the loop's, a file may not. Raises DeviceError, or UsageFault for a file.
     """
-    if spec is not None and (is_wav(spec) or Path(spec).is_file()):
+    if spec is not None and not is_device(spec):
         return FileMicrophone(spec, on_block, loop)
     return _DeviceMicrophone(spec, on_block, on_lost, loop)
 
@@ -49,6 +57,7 @@ class _DeviceMicrophone:
     ) -> None:
         backend, device = find_device(spec, "input")
         self.name = device.name
+        self.follows_default = backend.follows_default()
         self._on_block = on_block
         self._resampler: Resampler | None = None
         self._stream: InputStream = backend.open_input(device, self._on_samples, on_lost, loop)
@@ -60,9 +69,9 @@ class _DeviceMicrophone:
     def close(self) -> None:
         self._stream.close()
 
-    def _on_samples(self, samples: Samples, ended_at: float) -> None:
-        if self._stream.rate_hz != WIRE_RATE_HZ:
+    def _on_samples(self, samples: Samples, rate_hz: int, ended_at: float) -> None:
+        if rate_hz != WIRE_RATE_HZ:
             if self._resampler is None:
-                self._resampler = Resampler(self._stream.rate_hz, WIRE_RATE_HZ)
+                self._resampler = Resampler(rate_hz, WIRE_RATE_HZ)
             samples = self._resampler.process(samples)
         self._on_block(samples, min(ended_at, time.monotonic()))

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Final
+from concurrent.futures import Executor
+from typing import Any, Final, NamedTuple
 
 import miniaudio
 import numpy as np
@@ -14,30 +15,51 @@ import numpy as np
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
 from selam_cli.sound.devices import Device
-from selam_cli.sound.streams import InputStream, OutputStream, Pull, Samples, Watch, silence
+from selam_cli.sound.mini_system import Entry, SoundSystem, ask_nothing, on_sound_server
+from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, silence
 
 INPUT_BLOCK_MS: Final = 20
 OUTPUT_BLOCK_MS: Final = 20
 OUTPUT_RATE_HZ: Final = 48_000
 
+DELAY_BLOCKS: Final = {"PulseAudio": 1.25}
+"""How many blocks wait between the pull and the ear; the library does not tell. Measured by cutting the program off
+in mid-sound, and counting in a recording what of the pulled samples was lost: 15 to 30 ms of blocks of 20, mean 24."""
+
+DELAY_BLOCKS_ELSEWHERE: Final = 3.0
+"""The library keeps three blocks, and where it writes to a device itself all of them wait."""
+
+
+def library_version() -> str:
+    """Name the library that was loaded."""
+    return f"miniaudio {miniaudio.lib_version()}"
+
 
 def list_devices() -> list[Device]:
-    """Return what miniaudio finds now, the system's choice first, for the library does not tell which one that is.
+    """Return what miniaudio finds now, the system's choice first: it goes along when another device is chosen.
 
-    It converts rates and channels itself, so each is listed with those that we ask for.
+    The library converts rates and channels itself, so each is listed with those that we ask for.
     """
-    listed = _listed()
-    if listed is None or not (listed[0] or listed[1]):
-        return []
-    captures, playbacks, backend = listed
-    inputs, outputs = (["default", *(entry["name"] for entry in entries)] for entries in (captures, playbacks))
+    found = _found()
+    return [] if found is None or not (found.inputs or found.outputs) else _devices(found)
+
+
+def named_devices() -> list[Device]:
+    """Return the devices that the sound server of a Linux desktop knows by their names; none where there is none."""
+    backends = on_sound_server()
+    found = None if backends is None else _found_through(backends)
+    return [] if found is None else [device for device in _devices(found) if not device.is_default]
+
+
+def _devices(found: _Found) -> list[Device]:
+    inputs, outputs = (["default", *(entry.name for entry in entries)] for entries in (found.inputs, found.outputs))
     return [
         *(
-            Device(number, name, "input", 1, WIRE_RATE_HZ, backend, is_default=number == 0)
+            Device(number, name, "input", 1, WIRE_RATE_HZ, found.backend, is_default=number == 0)
             for number, name in enumerate(inputs)
         ),
         *(
-            Device(len(inputs) + number, name, "output", 1, OUTPUT_RATE_HZ, backend, is_default=number == 0)
+            Device(len(inputs) + number, name, "output", 1, OUTPUT_RATE_HZ, found.backend, is_default=number == 0)
             for number, name in enumerate(outputs)
         ),
     ]
@@ -45,11 +67,11 @@ def list_devices() -> list[Device]:
 
 def open_input(
     device: Device,
-    on_samples: Callable[[Samples, float], None],
+    on_samples: OnSamples,
     on_lost: Callable[[str], None],
     loop: asyncio.AbstractEventLoop,
 ) -> InputStream:
-    """Open a microphone: `on_samples` gets mono int16 at the stream's `rate_hz`, on the loop's thread."""
+    """Open a microphone: `on_samples` gets mono int16 and its rate, on the loop's thread. Safe from any thread."""
     return _Input(device, on_samples, on_lost, loop)
 
 
@@ -58,28 +80,65 @@ def open_output(
     make_pull: Callable[[int], Pull],
     on_lost: Callable[[str], None],
     loop: asyncio.AbstractEventLoop,
+    _thread: Executor | None = None,
 ) -> OutputStream:
-    """Open a speaker that calls the pull function made for its rate."""
+    """Open a speaker that calls the pull function made for its rate. Safe from any thread."""
     return _Output(device, make_pull, on_lost, loop)
 
 
-def _listed() -> tuple[list[dict[str, Any]], list[dict[str, Any]], str] | None:
+def look_again() -> None:
+    """Do nothing: each list is made anew."""
+
+
+def follows_default() -> bool:
+    """Say whether an open stream moves along when the system's default device changes: the library sees to it."""
+    return True
+
+
+def _found() -> _Found | None:
+    backends = on_sound_server()
+    return (None if backends is None else _found_through(backends)) or _found_through(None)
+
+
+def _found_through(backends: list[miniaudio.Backend] | None) -> _Found | None:
     try:
-        found = miniaudio.Devices()
-        if found.backend == "Null":
-            return None
-        return found.get_captures(), found.get_playbacks(), found.backend
+        system = SoundSystem(backends)
+        return None if system.backend == "Null" else _Found(*system.entries(), system.backend)
     except miniaudio.MiniaudioError:
         return None
 
 
 def _device_id(device: Device) -> Any:
-    """Return the library's own id; None, the default device, where the list has changed meanwhile."""
-    listed = _listed()
-    if listed is None or device.is_default:
+    """Return the library's own id; None means the default device. Raises MiniaudioError for one that is gone."""
+    if device.is_default:
         return None
-    entries = listed[0] if device.direction == "input" else listed[1]
-    return next((entry["id"] for entry in entries if entry["name"] == device.name), None)
+    found = _found()
+    entries = () if found is None else found.inputs if device.direction == "input" else found.outputs
+    for entry in entries:
+        if entry.name == device.name:
+            return entry.id
+    raise miniaudio.MiniaudioError("the device is gone")
+
+
+def _backends(device: Device) -> list[miniaudio.Backend] | None:
+    """Open a device through what it was found through, also when the sound server dies between the two."""
+    return [miniaudio.Backend.PULSEAUDIO] if device.host_api == "PulseAudio" else None
+
+
+class _Found(NamedTuple):
+    inputs: list[Entry]
+    outputs: list[Entry]
+    backend: str
+
+
+class _CaptureDevice(miniaudio.CaptureDevice):  # type: ignore[misc]  # the package has no types
+    def _make_context(self, *arguments: Any) -> Any:
+        return ask_nothing(super()._make_context(*arguments))
+
+
+class _PlaybackDevice(miniaudio.PlaybackDevice):  # type: ignore[misc]  # the package has no types
+    def _make_context(self, *arguments: Any) -> Any:
+        return ask_nothing(super()._make_context(*arguments))
 
 
 class _Input:
@@ -88,7 +147,7 @@ class _Input:
     def __init__(
         self,
         device: Device,
-        on_samples: Callable[[Samples, float], None],
+        on_samples: OnSamples,
         on_lost: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -97,12 +156,14 @@ class _Input:
         self._closed = False
         self._watch = Watch(loop, on_lost)
         try:
-            self._stream = miniaudio.CaptureDevice(
+            self._stream = _made(
+                _CaptureDevice,
                 input_format=miniaudio.SampleFormat.SIGNED16,
                 nchannels=1,
                 sample_rate=WIRE_RATE_HZ,
                 buffersize_msec=INPUT_BLOCK_MS,
                 device_id=_device_id(device),
+                backends=_backends(device),
                 app_name="selam-voice",
             )
             _start(self._stream, self._receiving())
@@ -127,13 +188,11 @@ class _Input:
 
     def _deliver(self, block: bytes, ended_at: float) -> None:
         if not self._closed:
-            self._on_samples(np.frombuffer(block, np.int16), ended_at)
+            self._on_samples(np.frombuffer(block, np.int16), WIRE_RATE_HZ, ended_at)
 
 
 class _Output:
     rate_hz = OUTPUT_RATE_HZ
-    delay_s = 3 * OUTPUT_BLOCK_MS / 1_000
-    """The library keeps three periods."""
 
     def __init__(
         self,
@@ -146,12 +205,14 @@ class _Output:
         self._pull: Pull = silence
         self._watch = Watch(loop, on_lost)
         try:
-            self._stream = miniaudio.PlaybackDevice(
+            self._stream = _made(
+                _PlaybackDevice,
                 output_format=miniaudio.SampleFormat.SIGNED16,
                 nchannels=1,
                 sample_rate=OUTPUT_RATE_HZ,
                 buffersize_msec=OUTPUT_BLOCK_MS,
                 device_id=_device_id(device),
+                backends=_backends(device),
                 app_name="selam-voice",
             )
             _start(self._stream, self._playing())
@@ -160,6 +221,8 @@ class _Output:
             raise DeviceError(
                 f"The speaker {device.name} cannot be opened.", "Choose another with --output, or --output null."
             ) from None
+        waiting_blocks = DELAY_BLOCKS.get(self._stream.backend, DELAY_BLOCKS_ELSEWHERE)
+        self.delay_s = waiting_blocks * OUTPUT_BLOCK_MS / 1_000
         self._pull = make_pull(OUTPUT_RATE_HZ)
 
     def close(self) -> None:
@@ -175,10 +238,24 @@ class _Output:
             frames = yield self._pull(frames).tobytes()
 
 
+def _made(kind: Any, **options: Any) -> Any:
+    """Return a new device, or leave nothing of it behind where it cannot be had."""
+    stream = kind.__new__(kind)
+    try:
+        stream.__init__(**options)
+    except miniaudio.MiniaudioError:
+        if hasattr(stream, "_context"):
+            miniaudio.lib.ma_context_uninit(stream._context)  # noqa: SLF001  # see _close
+        raise
+    return stream
+
+
 def _start(stream: Any, callback: Generator[Any, Any, None]) -> None:
     """Start a device, and let go of it where it does not start; the library wants its callback begun."""
     next(callback)
     try:
+        if stream.backend == "Null":  # what the library takes where the server died a moment ago: it hears nothing
+            raise miniaudio.MiniaudioError("no device")  # noqa: TRY301  # it is let go of like one that does not start
         stream.start(callback)
     except miniaudio.MiniaudioError:
         _close(stream)
@@ -188,3 +265,5 @@ def _start(stream: Any, callback: Generator[Any, Any, None]) -> None:
 def _close(stream: Any) -> None:
     with contextlib.suppress(miniaudio.MiniaudioError):  # a device whose server is gone
         stream.close()
+    # The library keeps its connection to the sound server, with two descriptors, for good: it has to be ended here.
+    miniaudio.lib.ma_context_uninit(stream._context)  # noqa: SLF001

@@ -18,6 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from selam_cli.errors import AudioError
+from selam_cli.sound.mp3_starts import Starts
 
 try:
     import miniaudio
@@ -33,6 +34,11 @@ DECODER_DELAY: Final = 529
 """Samples by which every decoder lags; an encoder's own delay stands in its Info frame."""
 
 MAX_PASSED_OVER_BYTES: Final = 65_536
+MAX_PASSED_OVER_TIMES: Final = 4_096
+"""Where so many things that are no frames stand in a stream, somebody wants it read byte by byte."""
+
+MAX_STREAM_S: Final = 1_200
+FRAMES_AT_ONCE: Final = 1_000
 _BEGINNING: Final = re.compile(rb"\xff[\xe0-\xff]|ID3|TAG")
 
 _BITRATES_V1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -56,6 +62,11 @@ class FrameHeader:
         if self.version == 3:
             return 4 + (17 if self.mono else 32)
         return 4 + (9 if self.mono else 17)
+
+    def leans_on_bytes(self, frame: bytes) -> int:
+        """Return how many bytes of the frame's bits lie in the frames before it (`main_data_begin`)."""
+        at = 4 if frame[1] & 1 else 6  # after a checksum
+        return frame[at] << 1 | frame[at + 1] >> 7 if self.version == 3 else frame[at]
 
     def chains_with(self, other: FrameHeader | None) -> bool:
         """Say whether two headers can belong to one stream: everything but the bit rate stays."""
@@ -110,20 +121,29 @@ class Mp3Stream:
     def __init__(self) -> None:
         self._unread = bytearray()
         self._to_skip = 0
-        self._passed_over = 0
+        self._passed_over = self._passed_over_times = 0
+        self._left_s = float(MAX_STREAM_S)
         self._is_mp3 = False
         self._context: list[bytes] = []
         self._frames: list[bytes] = []
         self._header: FrameHeader | None = None
         self._trim = 0
         self._remaining: int | None = None
+        self._starts = Starts()
         self.rate_hz = 0
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether every chunk is an MP3 of its own whose padding nobody can tell."""
+        return self._starts.many
 
     def feed(self, piece: bytes, *, final: bool = False) -> list[tuple[NDArray[np.int16], int]]:
         """Return the samples that became complete, each run with its rate in Hz.
 
         Raises AudioError where no frame of MP3 was found, at the end or after much else.
         """
+        if piece:
+            self._starts.on_chunk(aligned=not self._unread and not self._to_skip)
         skipped = min(self._to_skip, len(piece))
         self._to_skip -= skipped
         self._unread += piece[skipped:]
@@ -134,7 +154,7 @@ class Mp3Stream:
             self._to_skip = size - len(taken)
             del self._unread[:size]
             if kind == "skip":
-                self._passed_over += size
+                self._pass_over(size)
                 continue
             self._is_mp3 = self._is_mp3 or kind == "frame"
             if kind == "frame" and header is not None and not self._is_info(taken, header):
@@ -143,16 +163,27 @@ class Mp3Stream:
                     self._begin_file()
                 self._header = header
                 self._frames.append(taken)
+                if len(self._frames) >= FRAMES_AT_ONCE:
+                    self._decode_into(runs)
+                if self._starts.is_due:
+                    self._starts.on_first_frame(header.leans_on_bytes(taken), _decode([taken], header))
             else:
                 self._decode_into(runs)
                 self._begin_file()
                 if kind == "frame" and header is not None:
+                    self._starts.on_tag()
                     self._read_info(taken, header)
         if final or self._context or len(self._frames) >= FIRST_FRAMES:
             self._decode_into(runs)
         if not self._is_mp3 and self._passed_over > (0 if final else MAX_PASSED_OVER_BYTES):
             raise AudioError("The reply's sound is no MP3 that can be decoded.", "The text goes on without it.")
         return runs
+
+    def _pass_over(self, size: int) -> None:
+        self._passed_over += size
+        self._passed_over_times += 1
+        if self._passed_over_times > MAX_PASSED_OVER_TIMES:
+            raise AudioError("The reply's sound is no MP3 that can be decoded.", "The text goes on without it.")
 
     def _next(self, *, final: bool) -> tuple[str, int, FrameHeader | None] | None:
         """Say what stands at the front: a tag, a frame or a byte to skip, and how long it is; None: wait for more."""
@@ -209,6 +240,9 @@ class Mp3Stream:
         if not frames or header is None:
             return
         wanted = len(frames) * header.samples
+        self._left_s -= wanted / header.rate_hz
+        if self._left_s < 0:
+            raise AudioError("The reply's sound is too long to be decoded.", "The text goes on without it.")
         seen = [*self._context, *frames]
         decoded = _decode(seen, header)
         if len(decoded) < wanted:
@@ -223,6 +257,7 @@ class Mp3Stream:
             decoded = decoded[: self._remaining]
             self._remaining -= len(decoded)
         if len(decoded):
+            self._starts.on_decoded(decoded)
             self.rate_hz = header.rate_hz
             runs.append((decoded, header.rate_hz))
 

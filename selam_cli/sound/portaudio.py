@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any, Final
 
 import numpy as np
@@ -23,18 +25,38 @@ except Exception as failure:
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
 from selam_cli.sound.devices import Device
-from selam_cli.sound.streams import InputStream, OutputStream, Pull, Samples, Watch, mixed_down, silence
+from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, mixed_down, silence
 
 INPUT_BLOCK_MS: Final = 20
-OUTPUT_BLOCK_MS: Final = 10
-OUTPUT_BLOCK_SAFE_MS: Final = 20
+OUTPUT_BLOCKS_MS: Final = (10, 20, 40)
+"""The shortest delay first; on a machine that is too slow for it, longer blocks have no breaks."""
+
 UNDERFLOWS_TOLERATED: Final = 3
 FALLBACK_RATES_HZ: Final = (48_000, 44_100)
 
 
+def library_version() -> str:
+    """Name the library that was loaded, as it names itself."""
+    return str(sounddevice.get_portaudio_version()[1]).partition(",")[0]
+
+
+def look_again() -> None:
+    """Have PortAudio list the devices anew, which it does only as it starts; every stream must have been closed."""
+    # The library offers no public way; its own documentation names these two.
+    sounddevice._terminate()  # noqa: SLF001
+    sounddevice._initialize()  # noqa: SLF001
+
+
+def follows_default() -> bool:
+    """Say whether an open stream moves along when the system's default device changes: PulseAudio and PipeWire do."""
+    return sys.platform.startswith("linux")
+
+
 def list_devices() -> list[Device]:
-    """Return what PortAudio found when it started; it never looks again within a process."""
+    """Return what PortAudio found when it started."""
     try:
+        if not sounddevice.query_devices():
+            look_again()  # without a device there is no stream that it would end
         found = sounddevice.query_devices()
         apis = sounddevice.query_hostapis()
     except sounddevice.PortAudioError:
@@ -56,11 +78,11 @@ def list_devices() -> list[Device]:
 
 def open_input(
     device: Device,
-    on_samples: Callable[[Samples, float], None],
+    on_samples: OnSamples,
     on_lost: Callable[[str], None],
     loop: asyncio.AbstractEventLoop,
 ) -> InputStream:
-    """Open a microphone: `on_samples` gets mono int16 at the stream's `rate_hz`, on the loop's thread."""
+    """Open a microphone: `on_samples` gets mono int16 and its rate, on the loop's thread. Safe from any thread."""
     return _Input(device, on_samples, on_lost, loop)
 
 
@@ -69,22 +91,30 @@ def open_output(
     make_pull: Callable[[int], Pull],
     on_lost: Callable[[str], None],
     loop: asyncio.AbstractEventLoop,
+    thread: Executor | None = None,
 ) -> OutputStream:
-    """Open a speaker that calls the pull function made for its rate."""
-    return _Output(device, make_pull, on_lost, loop)
+    """Open a speaker that calls the pull function made for its rate; `thread` is the one that opens devices.
+
+    PortAudio must not open or close two streams at once: whoever opens in a thread names it, so that all stays there.
+    """
+    return _Output(device, make_pull, on_lost, loop, thread)
 
 
 def _attempts(device: Device, first_hz: int, channels_in_order: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return the rates and channels to try, in the order that audio practice favours: the system resamples well."""
+    """Return the rates and channels to try, in the order that audio practice favours: the system resamples well.
+
+    Last come all of the device's channels at once, for hardware that gives no less.
+    """
     rates = dict.fromkeys((first_hz, device.default_rate_hz, *FALLBACK_RATES_HZ))
-    return [(rate_hz, channels) for channels in channels_in_order if channels <= device.channels for rate_hz in rates]
+    counts = dict.fromkeys((*(count for count in channels_in_order if count <= device.channels), device.channels))
+    return [(rate_hz, channels) for channels in counts for rate_hz in rates]
 
 
 class _Input:
     def __init__(
         self,
         device: Device,
-        on_samples: Callable[[Samples, float], None],
+        on_samples: OnSamples,
         on_lost: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -94,21 +124,19 @@ class _Input:
         self._watch = Watch(loop, on_lost)
         for rate_hz, channels in _attempts(device, WIRE_RATE_HZ, (1, 2)):
             self.rate_hz, self._channels = rate_hz, channels
-            try:
-                self._stream = sounddevice.RawInputStream(
-                    samplerate=rate_hz,
-                    channels=channels,
-                    device=device.number,
-                    dtype="int16",
-                    latency="low",
-                    blocksize=rate_hz * INPUT_BLOCK_MS // 1_000,
-                    callback=self._callback,
-                    finished_callback=self._finished,
-                )
-                self._stream.start()
-            except sounddevice.PortAudioError:
-                continue
-            return
+            stream = _started(
+                sounddevice.RawInputStream,
+                samplerate=rate_hz,
+                channels=channels,
+                device=device.number,
+                blocksize=rate_hz * INPUT_BLOCK_MS // 1_000,
+                callback=self._callback,
+                finished_callback=self._on_finished,
+            )
+            if stream is not None:
+                self._stream = stream
+                return
+        self._closed = True
         self._watch.stop()
         raise DeviceError(f"The microphone {device.name} cannot be opened.", "Choose another with --input.")
 
@@ -126,9 +154,9 @@ class _Input:
 
     def _deliver(self, block: bytes, ended_at: float) -> None:
         if not self._closed:
-            self._on_samples(mixed_down(np.frombuffer(block, np.int16), self._channels), ended_at)
+            self._on_samples(mixed_down(np.frombuffer(block, np.int16), self._channels), self.rate_hz, ended_at)
 
-    def _finished(self) -> None:
+    def _on_finished(self) -> None:
         if not self._closed:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
                 self._loop.call_soon_threadsafe(self._watch.lost, "the device or its sound server is gone.")
@@ -141,17 +169,21 @@ class _Output:
         make_pull: Callable[[int], Pull],
         on_lost: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
+        thread: Executor | None,
     ) -> None:
         self._device = device
         self._loop = loop
+        self._thread = thread
         self._closed = False
         self._finished_is_ours = False
         self._underflows = 0
+        self._longer_blocks_ms = list(OUTPUT_BLOCKS_MS[1:])
         self._pull: Pull = silence
         self._watch = Watch(loop, on_lost)
         try:
-            self._start(OUTPUT_BLOCK_MS)
+            self._start(OUTPUT_BLOCKS_MS[0])
         except DeviceError:
+            self._closed = True
             self._watch.stop()
             raise
         # Only now: whoever makes it lets go of the speaker before.
@@ -164,38 +196,24 @@ class _Output:
             _close(self._stream)
 
     def _start(self, block_ms: int, only_hz: int | None = None) -> None:
-        self._stream, self._channels = self._opened(block_ms, only_hz)
-        self.rate_hz = round(self._stream.samplerate)
-        self.delay_s = float(self._stream.latency)
-        try:
-            self._stream.start()
-        except sounddevice.PortAudioError:
-            _close(self._stream)
-            raise self._not_opened() from None
-
-    def _opened(self, block_ms: int, only_hz: int | None = None) -> tuple[Any, int]:
         # Stereo first: not every system plays a mono stream on both sides.
         for rate_hz, channels in _attempts(self._device, self._device.default_rate_hz, (2, 1)):
             if only_hz not in {None, rate_hz}:
                 continue
-            try:
-                stream = sounddevice.RawOutputStream(
-                    samplerate=rate_hz,
-                    channels=channels,
-                    device=self._device.number,
-                    dtype="int16",
-                    latency="low",
-                    blocksize=rate_hz * block_ms // 1_000,
-                    callback=self._callback,
-                    finished_callback=self._finished,
-                )
-            except sounddevice.PortAudioError:
-                continue
-            return stream, channels
-        raise self._not_opened()
-
-    def _not_opened(self) -> DeviceError:
-        return DeviceError(
+            self._channels = channels
+            stream = _started(
+                sounddevice.RawOutputStream,
+                samplerate=rate_hz,
+                channels=channels,
+                device=self._device.number,
+                blocksize=rate_hz * block_ms // 1_000,
+                callback=self._callback,
+                finished_callback=self._on_finished,
+            )
+            if stream is not None:
+                self._stream, self.rate_hz, self.delay_s = stream, round(stream.samplerate), float(stream.latency)
+                return
+        raise DeviceError(
             f"The speaker {self._device.name} cannot be opened.", "Choose another with --output, or --output null."
         )
 
@@ -205,26 +223,44 @@ class _Output:
         block[:] = (samples if self._channels == 1 else np.repeat(samples, self._channels)).tobytes()
         if status.output_underflow:
             self._underflows += 1
-            if self._underflows == UNDERFLOWS_TOLERATED:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
-                    self._loop.call_soon_threadsafe(self._use_longer_blocks)
+            if self._underflows == UNDERFLOWS_TOLERATED and self._longer_blocks_ms:
+                with contextlib.suppress(RuntimeError):  # the loop or the thread is closed: the program is leaving
+                    if self._thread is None:
+                        self._loop.call_soon_threadsafe(self._use_longer_blocks)
+                    else:
+                        self._thread.submit(self._use_longer_blocks)
 
     def _use_longer_blocks(self) -> None:
-        """This machine is too slow for short blocks: a little more delay, and no breaks."""
+        """This machine is too slow for blocks so short: a little more delay, and no breaks."""
         if self._closed:
             return
+        block_ms, *self._longer_blocks_ms = self._longer_blocks_ms
+        self._underflows = 0
         self._finished_is_ours = True
         _close(self._stream)
         self._finished_is_ours = False
         try:
-            self._start(OUTPUT_BLOCK_SAFE_MS, self.rate_hz)
+            self._start(block_ms, self.rate_hz)
         except DeviceError:
-            self._watch.lost("it could not be opened again.")
+            self._loop.call_soon_threadsafe(self._watch.lost, "it could not be opened again.")
 
-    def _finished(self) -> None:
+    def _on_finished(self) -> None:
         if not self._closed and not self._finished_is_ours:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
                 self._loop.call_soon_threadsafe(self._watch.lost, "the device or its sound server is gone.")
+
+
+def _started(kind: Any, **format_and_callbacks: Any) -> Any:
+    """Return a stream that runs, or None where the device refuses this rate or these channels."""
+    stream = None
+    try:
+        stream = kind(dtype="int16", latency="low", **format_and_callbacks)
+        stream.start()
+    except sounddevice.PortAudioError:
+        if stream is not None:
+            _close(stream)
+        return None
+    return stream
 
 
 def _close(stream: Any) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.int16]
 
+_PIECE: Final = 65_536
 _FLUSH_MS: Final = 20
 """Silence fed at the end to push out what the filter holds back."""
 
@@ -32,7 +33,9 @@ class Resampler:
         if self._converter is None or not len(samples):
             return samples
         self._taken += len(samples)
-        converted = self._convert(samples.astype(np.float32) / 32_768.0)
+        # In pieces, for on the way the sound is twice to three times as big, and a reply may come as one chunk.
+        pieces = (samples[start : start + _PIECE] for start in range(0, len(samples), _PIECE))
+        converted = np.concatenate([self._convert(piece.astype(np.float32) / 32_768.0) for piece in pieces])
         self._given += len(converted)
         return converted
 

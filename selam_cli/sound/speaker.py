@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Protocol
 
 from selam_cli.sound.devices import find_device
@@ -16,6 +17,8 @@ class Speaker(Protocol):
 
     name: str
     rate_hz: int
+    follows_default: bool
+    """Whether the system moves it along when its default device changes, where it is the default one."""
 
     @property
     def delay_s(self) -> float:
@@ -25,23 +28,30 @@ class Speaker(Protocol):
         """Close it; harmless when it is closed."""
 
 
+def is_device(spec: str | None) -> bool:
+    """Say whether `spec` means a device, which takes its time to open, and not what takes a device's place."""
+    return spec is None or not (spec == "null" or is_wav(spec))
+
+
 def open_speaker(
     spec: str | None,
     make_pull: Callable[[int], Pull],
     on_lost: Callable[[str], None],
     *,
     loop: asyncio.AbstractEventLoop,
+    thread: Executor | None = None,
 ) -> Speaker:
     """Open the speaker that `spec` means: None, a number, a part of a name, a .wav file, or `null` for none.
 
-    `make_pull` is called with the speaker's rate in Hz. `on_lost` is called with a reason when it ends by itself.
+    `make_pull` is called with the speaker's rate in Hz. `on_lost` is called with a reason when it ends by itself. A
+    device may be opened and closed in another thread than the loop's, which then is to be named; a file may not.
     Raises DeviceError.
     """
     if spec == "null":
         return NullSpeaker(make_pull, loop)
     if spec is not None and is_wav(spec):  # nothing else: it is written over
         return FileSpeaker(spec, make_pull, loop)
-    return _DeviceSpeaker(spec, make_pull, on_lost, loop)
+    return _DeviceSpeaker(spec, make_pull, on_lost, loop, thread)
 
 
 class _DeviceSpeaker:
@@ -51,10 +61,12 @@ class _DeviceSpeaker:
         make_pull: Callable[[int], Pull],
         on_lost: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
+        thread: Executor | None,
     ) -> None:
         backend, device = find_device(spec, "output")
         self.name = device.name
-        self._stream: OutputStream = backend.open_output(device, make_pull, on_lost, loop)
+        self.follows_default = backend.follows_default()
+        self._stream: OutputStream = backend.open_output(device, make_pull, on_lost, loop, thread)
         self.rate_hz = self._stream.rate_hz
 
     @property

@@ -14,9 +14,14 @@ Samples = NDArray[np.int16]
 Pull = Callable[[int], Samples]
 """Frames → exactly that many mono int16 samples at the speaker's rate; called from the device's thread."""
 
-LOOK_EVERY_S: Final = 0.5
-LOOKS_BEFORE_LOST: Final = 2
-LOOKS_BEFORE_FIRST: Final = 10
+OnSamples = Callable[[Samples, int, float], None]
+"""Takes mono samples, their rate in Hz, and the monotonic time in seconds of the last one."""
+
+LOOK_EVERY_S: Final = 0.15
+LOOKS_BEFORE_LOST: Final = 4
+"""A loss is noticed 0.6 to 0.75 s after the last callback."""
+
+LOOKS_BEFORE_FIRST: Final = 33
 """A Bluetooth device takes its time until it calls back for the first time."""
 
 
@@ -42,7 +47,8 @@ class OutputStream(Protocol):
 class Watch:
     """Notices a device that calls back no more: not every library tells when its server or its device is gone.
 
-    It counts its own looks, not the clock: a program that was stopped for a minute has not lost its devices.
+    It counts its own looks, not the clock: a program that was stopped for a minute has not lost its devices. It may be
+    made and stopped in any thread; its timer and `on_lost` stay on the loop's.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[str], None]) -> None:
@@ -50,7 +56,8 @@ class Watch:
         self._on_lost = on_lost
         self._called_back = False
         self._looks_left = LOOKS_BEFORE_FIRST
-        self._timer: asyncio.TimerHandle | None = loop.call_later(LOOK_EVERY_S, self._look)
+        self._over = False
+        loop.call_soon_threadsafe(self._look_later)
 
     def alive(self) -> None:
         """The device called back. Safe from its thread."""
@@ -58,15 +65,17 @@ class Watch:
 
     def lost(self, reason: str) -> None:
         """The device said itself that it is gone; on the loop's thread."""
-        if self._timer is not None:
-            self.stop()
+        if not self._over:
+            self._over = True
             self._on_lost(reason)
 
     def stop(self) -> None:
-        """Watch no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Watch no more. Safe from any thread."""
+        self._over = True
+
+    def _look_later(self) -> None:
+        if not self._over:
+            self._loop.call_later(LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
         self._looks_left = LOOKS_BEFORE_LOST if self._called_back else self._looks_left - 1
@@ -74,7 +83,7 @@ class Watch:
         if self._looks_left <= 0:
             self.lost("it stopped working.")
             return
-        self._timer = self._loop.call_later(LOOK_EVERY_S, self._look)
+        self._look_later()
 
 
 def silence(frames: int) -> Samples:

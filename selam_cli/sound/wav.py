@@ -22,6 +22,9 @@ _FLOAT: Final = 3
 _EXTENSIBLE: Final = 0xFFFE
 MAX_FORMAT_BYTES: Final = 4_096
 MAX_PART_BYTES: Final = 16 * 1024 * 1024
+MAX_PARTS_AT_ONCE: Final = 4_096
+"""Of a chunk: one of 180,000 WAVs of a sample each would take half a minute."""
+
 _UNENDING: Final = 1 << 62
 _PART: Final = re.compile(rb"[A-Za-z][A-Za-z0-9 _]{3}")
 """The name of a part of a WAV: `LIST`, `fact`, `id3 `."""
@@ -88,12 +91,11 @@ class WavStream:
             self._begin_file()  # the next of several files whose lengths were unknown
         self._unread += piece
         runs: list[tuple[NDArray[np.int16], int]] = []
-        while True:
-            if self._data_left is not None:
-                if not self._take_samples(runs):
-                    break
-            elif not self._read_part():
+        for _ in range(MAX_PARTS_AT_ONCE):
+            if not (self._take_samples(runs) if self._data_left is not None else self._read_part()):
                 break
+        else:
+            raise _unreadable()
         if final and not self._is_wav:
             raise _unreadable()
         return runs

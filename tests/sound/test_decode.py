@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from selam_cli.errors import AudioError
 from selam_cli.sound import mp3
 from selam_cli.sound.decode import ReplyDecoder, sniff
+from tests.support.speech import correlation
 
 RATE = 24_000
 
@@ -59,17 +60,35 @@ def test_any_split_of_pcm_decodes_to_the_samples_of_the_whole(cuts):
     assert rate_hz == 16_000
 
 
-@given(CUTS)
-@settings(max_examples=60, deadline=None)
-def test_any_split_of_an_mp3_decodes_to_the_samples_of_the_whole(cuts):
-    whole, _ = decoded([MP3])
-    samples, rate_hz = decoded(split(MP3, cuts))
-    assert rate_hz == RATE
+def without_tag(stream):
+    """An MP3 without its encoder's Info frame."""
+    info = mp3.frame_header(stream)
+    assert stream[info.info_offset :][:4] in {b"Info", b"Xing"}
+    return stream[info.size_bytes :]
+
+
+MP3S = {
+    "MPEG 2": MP3,
+    "MPEG 1 in stereo": MP3_STEREO,
+    "MPEG 1 at 48 kHz": file_of(voice(0.7, 48_000), 48_000, container="MP3"),
+    "MPEG 2.5": file_of(voice(0.7, 12_000), 12_000, container="MP3"),
+    "without a tag": without_tag(MP3),
+}
+
+
+@pytest.mark.parametrize("stream", MP3S.values(), ids=MP3S)
+@given(cuts=CUTS)
+@settings(max_examples=40, deadline=None)
+def test_any_split_of_an_mp3_decodes_to_the_samples_of_the_whole(stream, cuts):
+    whole, own_hz = decoded([stream])
+    samples, rate_hz = decoded(split(stream, cuts))
+    assert rate_hz == own_hz
     assert np.array_equal(samples, whole)
 
 
 def test_an_mp3_decodes_to_what_the_library_makes_of_the_whole_file():
-    for stream in (MP3, MP3_STEREO):
+    for name in set(MP3S) - {"without a tag"}:
+        stream = MP3S[name]
         reference, rate_hz = soundfile.read(io.BytesIO(stream), dtype="int16", always_2d=True)
         samples, own_rate_hz = decoded(split(stream, range(0, len(stream), 317)))
         assert own_rate_hz == rate_hz
@@ -81,6 +100,43 @@ def test_an_mp3_for_each_chunk_loses_and_adds_nothing():
     parts = [voice()[start : start + 4_800] for start in range(0, RATE, 4_800)]
     samples, _ = decoded([file_of(part, container="MP3") for part in parts])
     assert len(samples) == RATE
+    assert correlation(voice(), samples) == (pytest.approx(1, abs=0.001), 0)
+
+
+def gaps_in(chunks):
+    decoder = ReplyDecoder()
+    for chunk in chunks:
+        decoder.feed(chunk)
+    return decoder.has_gaps
+
+
+def own_mp3s(sound, rate_hz, keep_tag=False):
+    parts = [sound[start : start + rate_hz // 5] for start in range(0, len(sound), rate_hz // 5)]
+    files = [file_of(part, rate_hz, container="MP3") for part in parts]
+    return files if keep_tag else [without_tag(file) for file in files]
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 24_000, 44_100, 48_000])
+def test_an_mp3_for_each_chunk_without_its_tag_is_told_and_nothing_like_it_is(rate_hz):
+    sound = voice(3.0, rate_hz)
+    pause = np.zeros(rate_hz, np.int16)
+    assert gaps_in(own_mp3s(sound, rate_hz))
+    assert gaps_in([b"ID3\4\0\0\0\0\0\0" + chunk for chunk in own_mp3s(sound, rate_hz)])
+    assert not gaps_in(own_mp3s(sound, rate_hz, keep_tag=True))
+    assert not gaps_in(own_mp3s(sound, rate_hz)[:2])
+    for begins in (sound, np.concatenate((pause, sound, pause, sound))):
+        whole = without_tag(file_of(begins, rate_hz, container="MP3"))
+        ends = list(itertools.accumulate(frame_sizes(whole)))
+        assert not gaps_in(split(whole, ends[4::5]))
+        assert not gaps_in(split(whole, ends))
+        assert not gaps_in(split(whole, range(0, len(whole), 700)))
+
+
+def frame_sizes(stream):
+    at = 0
+    while header := mp3.frame_header(stream, at):
+        yield header.size_bytes
+        at += header.size_bytes
 
 
 def test_without_miniaudio_mp3_is_decoded_all_the_same(monkeypatch):
@@ -133,13 +189,47 @@ def test_a_stereo_wav_is_mixed_down():
     assert np.abs(samples - (left.astype(int) + right) / 2).max() <= 1
 
 
-@pytest.mark.parametrize(("container", "tolerance"), [("FLAC", 0), ("OGG", 2_000)])
-def test_flac_and_ogg_decode_when_the_reply_is_complete(container, tolerance):
-    stream = file_of(voice(), container=container)
-    samples, rate_hz = decoded(split(stream, range(0, len(stream), 500)))
-    assert rate_hz == RATE
+WHOLE = {"FLAC": ("FLAC", None, 0), "Vorbis": ("OGG", "VORBIS", 2_000), "Opus": ("OGG", "OPUS", 3_000)}
+
+
+@pytest.mark.parametrize(("container", "subtype", "tolerance"), WHOLE.values(), ids=WHOLE)
+@given(cuts=CUTS)
+@settings(max_examples=15, deadline=None)
+def test_any_split_of_flac_and_ogg_decodes_when_the_reply_is_complete(container, subtype, tolerance, cuts):
+    stream = file_of(voice(0.3), container=container, subtype=subtype)
+    reference, own_hz = soundfile.read(io.BytesIO(stream), dtype="int16")
+    samples, rate_hz = decoded(split(stream, cuts))
+    assert rate_hz == own_hz
+    assert np.array_equal(samples, reference)
+    assert len(samples) == round(0.3 * own_hz)
+    if own_hz == RATE:
+        assert np.abs(samples.astype(int) - voice(0.3)).max() <= tolerance
+
+
+@pytest.mark.parametrize(("container", "subtype", "_"), WHOLE.values(), ids=WHOLE)
+def test_a_flac_or_ogg_for_each_chunk_is_one_reply(container, subtype, _):
+    parts = [voice()[start : start + 4_800] for start in range(0, RATE, 4_800)]
+    samples, _ = decoded([file_of(part, container=container, subtype=subtype) for part in parts])
     assert len(samples) == RATE
-    assert np.abs(samples.astype(int) - voice()).max() <= tolerance
+    assert correlation(voice(), samples) == (pytest.approx(1, abs=0.01), 0)
+
+
+def test_pcm_whose_rate_changes_keeps_every_sample_at_its_own():
+    decoder = ReplyDecoder()
+    sound = voice(0.2).tobytes()
+    pieces = [
+        *decoder.feed(sound[:2_001], None, 16_000),
+        *decoder.feed(sound[2_001:4_000], None, 24_000),
+        *decoder.feed(sound[4_000:5_000]),
+        *decoder.feed(sound[5_000:], None, 8_000),
+        *decoder.finish(),
+    ]
+    assert b"".join(piece.samples.tobytes() for piece in pieces) == sound
+    assert [(piece.rate_hz, len(piece.samples)) for piece in pieces] == [
+        (16_000, 1_000), (24_000, 1_000), (24_000, 500), (8_000, 2_300),
+    ]  # fmt: skip
+    with pytest.raises(AudioError):
+        decoder.feed(sound, None, 7)
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000, 48_000])
@@ -162,6 +252,11 @@ def test_declared_pcm_that_looks_like_something_else_is_pcm():
         (b"\0" * 100, {"declared_format": "pcm16", "sample_rate_hz": 1}),
         (b"RIFF\0\0\0\0AVI " + b"\0" * 50, {}),
         (b"\1" * 70_000, {"declared_format": "mp3"}),
+        (b"\x1aE\xdf\xa3" + b"\x55" * 500, {}),
+        (b"\0\0\0\x20ftypM4A " + b"\x55" * 500, {}),
+        (b"FORM\0\0\1\0AIFF" + b"\x55" * 500, {}),
+        (b"#!AMR\n" + b"\x55" * 500, {}),
+        ((b"\xff\xf1\x50\x80\x0c\x9f\xfc" + b"\x55" * 93) * 4, {}),
     ],
 )
 def test_what_cannot_be_decoded_is_an_audio_error_once_and_kept_nowhere(chunk, declared):
@@ -255,5 +350,15 @@ def test_loud_pcm_is_not_taken_for_mp3():
     for _ in range(2_000):
         stream = rng.integers(-32_768, 32_767, 600).astype("<i2").tobytes()
         assert sniff(b"\xff\xfb" + stream) in {"pcm", None}
+        assert sniff(b"\xff\xf1" + stream) in {"pcm", None}
         assert sniff(stream) in {"pcm", None}
     assert sniff(MP3[:2_000]) == "mp3"
+
+
+def test_a_chunk_of_countless_tiny_wavs_is_not_read_to_its_end():
+    tiny = io.BytesIO()
+    soundfile.write(tiny, np.ones(1, np.int16), 16_000, format="WAV", subtype="PCM_16")
+    few, many = ReplyDecoder(), ReplyDecoder()
+    assert sum(len(piece.samples) for piece in few.feed(tiny.getvalue() * 500)) == 500
+    with pytest.raises(AudioError):
+        many.feed(tiny.getvalue() * 100_000)

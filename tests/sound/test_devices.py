@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from selam_cli.sound.microphone import open_microphone
 from selam_cli.sound.resample import Resampler
 from selam_cli.sound.speaker import open_speaker
 from selam_cli.sound.streams import Watch
+from tests.support import processes
 from tests.support.needs import need, need_programs
 from tests.support.speech import correlation, spoken, trimmed
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
@@ -45,12 +47,7 @@ def library(request, monkeypatch):
 
 
 def in_a_process_of_its_own(work, environment):
-    """PortAudio looks for devices once in a process, and this one may have looked before there were any."""
-    code = f"import asyncio; from tests.sound.test_devices import {work}; asyncio.run({work}())"
-    outcome = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert outcome.returncode == 0, outcome.stderr
+    processes.in_a_process_of_its_own(f"{__name__}:{work}", environment)
 
 
 @pytest.fixture
@@ -120,6 +117,39 @@ def _card():
     return VirtualSoundCard(Path(os.environ["PULSE_SERVER"].removeprefix("unix:")).parent)
 
 
+@pytest.mark.parametrize("accepted", [(44_100, 1), (96_000, 1), (48_000, 2), (44_100, 6)])
+def test_a_microphone_that_refuses_rates_and_channels_is_opened_at_one_it_takes(sound_card, monkeypatch, accepted):
+    need("portaudio", loads("sounddevice"))
+    monkeypatch.setenv(devices.BACKEND_VARIABLE, "portaudio")
+    environment = {**os.environ, "PYTHONPATH": ".", "ACCEPTED": json.dumps(accepted)}
+    in_a_process_of_its_own("hear_speech_from_a_choosy_microphone", environment)
+
+
+async def hear_speech_from_a_choosy_microphone():
+    """The card takes everything, so it is made to refuse; what it takes then is real."""
+    portaudio = import_module("selam_cli.sound.portaudio")
+    accepted, tried = json.loads(os.environ["ACCEPTED"]), []
+    library = portaudio.sounddevice
+    open_stream = library.RawInputStream
+
+    def choosy(**options):
+        tried.append((options["samplerate"], options["channels"]))
+        if list(tried[-1]) != accepted:
+            raise library.PortAudioError("Invalid sample rate", -9997)
+        return open_stream(**options)
+
+    library.RawInputStream = choosy
+    default_hz = accepted[0] if accepted[0] == 96_000 else 48_000
+    listed = portaudio.list_devices
+    portaudio.list_devices = lambda: [
+        replace(device, default_rate_hz=default_hz, channels=accepted[1] if accepted[1] > 2 else device.channels)
+        for device in listed()
+    ]
+    await hear_speech()
+    expected = list(dict.fromkeys([(16_000, 1), (default_hz, 1), (48_000, 1), (44_100, 1)]))
+    assert tried[: len(expected)] == expected[: len(tried)]
+
+
 def test_a_sound_server_that_dies_is_noticed(library, tmp_path):
     need_programs(*PROGRAMS)
     card = VirtualSoundCard(tmp_path)
@@ -160,7 +190,7 @@ async def be_too_slow():
 
     def make_pull(rate_hz):
         def pull(frames):
-            if frames == rate_hz * 20 // 1_000:
+            if frames == rate_hz * 40 // 1_000:  # 20 ms were too short as well
                 loop.call_soon_threadsafe(longer.set)
             else:
                 time.sleep(0.15)  # longer than all that the device has in store
@@ -273,7 +303,7 @@ def test_where_one_library_finds_no_microphone_the_next_is_asked(monkeypatch):
     speaker = Device(0, "HDMI", "output", 2, 48_000, "ALSA", is_default=True)
     microphone = Device(0, "default", "input", 1, 16_000, "PulseAudio", is_default=True)
     first = SimpleNamespace(list_devices=lambda: [speaker])
-    second = SimpleNamespace(list_devices=lambda: [microphone, replace(speaker, name="default")])
+    second = SimpleNamespace(list_devices=lambda: [microphone, replace(speaker, name="default")], named_devices=list)
     monkeypatch.setattr(devices, "backends", lambda: [first, second])
     assert find_device(None, "input") == (second, microphone)
     assert find_device(None, "output") == (first, speaker)
