@@ -1,6 +1,6 @@
-"""Where the API key comes from; nothing else reads it.
+"""What the handshake carries. The key's ways are those of `selam_cli.key`; nothing else reads it.
 
-The key comes from the environment. There is no flag for it, for it would stand in the process list.
+There is no flag for either value, for it would stand in the process list.
 """
 
 from __future__ import annotations
@@ -9,18 +9,42 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from selam_cli.core.protocol import HOSTED_SERVER
+from selam_cli.key import environment_key, find_key
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the handshake carries. Neither value shows in a repr, for a repr ends in logs and tracebacks."""
+    """What the handshake carries. Neither value shows in a repr, for a repr ends in logs and tracebacks.
+
+    `source` is where the key was found, in the words of `selam_cli.key.FoundKey`; `problem` and `remedy` are what there
+    is to say about a key that is kept and cannot be had, or was badly kept.
+    """
 
     api_key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    problem: str = ""
+    remedy: str = ""
+    source: str = ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not reach anything but the handshake."""
+        return tuple(secret for secret in (self.api_key, self.token) if secret)
 
 
-def load_credentials(environment: Mapping[str, str] | None = None) -> Credentials:
-    """Return the key (`SELAM_API_KEY`) and the service's older JWT (`SELAM_TOKEN`), None where one is not set."""
+def load_credentials(environment: Mapping[str, str] | None = None, server: str = HOSTED_SERVER) -> Credentials:
+    """Return a server's key, wherever it is kept, and the service's older JWT (`SELAM_TOKEN`)."""
     environment = os.environ if environment is None else environment
-    return Credentials(
-        environment.get("SELAM_API_KEY", "").strip() or None, environment.get("SELAM_TOKEN", "").strip() or None
-    )
+    found = find_key(server, environment)
+    return Credentials(found.key, _token(environment), found.problem, found.remedy, found.source)
+
+
+def environment_credentials(environment: Mapping[str, str] | None = None) -> Credentials:
+    """Return what the environment alone gives, for who need not know a kept key."""
+    environment = os.environ if environment is None else environment
+    return Credentials(environment_key(environment), _token(environment))
+
+
+def _token(environment: Mapping[str, str]) -> str | None:
+    return environment.get("SELAM_TOKEN", "").strip() or None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from selam_cli.core.catalog import DEFAULT_VOICE, LANGUAGES, VOICES, Voice, voices_for
+from selam_cli.core.plain_text import plain_json, plain_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -92,11 +92,11 @@ def _device_table(title: str, found: Iterable[Device]) -> Table:
     for device in found:
         table.add_row(
             str(device.number),
-            Text(device.name),
+            Text(plain_line(device.name)),
             device.direction,
             str(device.channels),
             f"{device.default_rate_hz} Hz",
-            Text(device.host_api),
+            Text(plain_line(device.host_api)),
             "✓ default" if device.is_default else "",
         )
     return table
@@ -112,4 +112,4 @@ def _described(voice: Voice) -> str:
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False))  # noqa: T201  # its output
+    print(plain_json(value))  # noqa: T201  # its output

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from selam_cli import agent_settings
 from selam_cli.core import protocol
 from selam_cli.core.catalog import DEFAULT_VOICE, LANGUAGES
 from selam_cli.errors import UsageFault
+from selam_cli.settings_file import Check, OutOfRange, SettingsFile, address, checked, name, one_of, switch, whole
 
 PTT_MODES: Final = ("auto", "hold", "toggle", "open")
+MICROPHONE_MODES: Final = ("open", "per_turn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,59 +40,37 @@ class Settings:
     ptt: str = "auto"
     talk_key: str = "space"
     volume: int = 100
+    microphone: str = "open"
+    cues: bool = False
     pre_roll_ms: int = 300
     release_tail_ms: int = 200
     closing_silence: bool = True
+    echo_cancellation: bool | None = None
+    """None: where the extra `aec` is installed."""
+    noise_suppression: bool = False
+    gain_control: bool = False
     chunk_ms: int = 100
     max_talk_s: int = 120
     resend_within_s: int = 10
 
 
-Check = Callable[[object], object]
-
-
-class _OutOfRange(ValueError):
-    """What is wrong with a value, as the end of a sentence that begins with its name."""
-
-
-def _whole(low: int, high: int) -> Check:
-    def check(value: object) -> int:
-        text = str(value)
-        if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d{1,9}", text) or not low <= int(text) <= high:
-            raise _OutOfRange(f"must be a whole number from {low} to {high}, not {text[:40]!r}")
-        return int(text)
-
-    return check
-
-
-def _switch(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _OutOfRange("must be true or false")
-    return value
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _OutOfRange("must be a text that is not empty")
-    return value.strip()
-
-
 def _device(value: object) -> str:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _name(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else name(value)
 
 
 def _language(value: object) -> str | None:
-    code = _name(value).lower()
+    code = name(value).lower()
     if code == "auto":
         return None
     if code not in LANGUAGES:
-        raise _OutOfRange(f"must be auto or one of {', '.join(LANGUAGES)}, not {code[:40]!r}")
+        raise OutOfRange(f"must be auto or one of {', '.join(LANGUAGES)}, not {code[:40]!r}")
     return code
 
 
-def _ptt(value: object) -> str:
-    if value not in PTT_MODES:
-        raise _OutOfRange(f"must be one of {', '.join(PTT_MODES)}, not {str(value)[:40]!r}")
+def _microphone(value: object) -> str:
+    if value not in MICROPHONE_MODES:
+        modes = " or ".join(MICROPHONE_MODES)
+        raise OutOfRange(f"must be {modes}, not {str(value)[:40]!r}; which microphone is the setting input")
     return str(value)
 
 
@@ -102,22 +82,22 @@ _TAKEN_KEYS: Final = frozenset({"escape", "ctrl+c", "ctrl+q", "ctrl+z"})
 
 
 def _talk_key(value: object) -> str:
-    name = value if isinstance(value, str) and len(value) == 1 else _name(value)
-    if name == " ":
+    key = value if isinstance(value, str) and len(value) == 1 else name(value)
+    if key == " ":
         return "space"
-    if name in _TAKEN_KEYS:
-        raise _OutOfRange(f"cannot be {name}, which does something else")
-    if not (len(name) == 1 and name.isprintable()) and not _KEY_NAME.fullmatch(name):
-        raise _OutOfRange(f"must be a character or a key's name such as space, f9 or ctrl+t, not {name[:40]!r}")
-    return name
+    if key in _TAKEN_KEYS:
+        raise OutOfRange(f"cannot be {key}, which does something else")
+    if not (len(key) == 1 and key.isprintable()) and not _KEY_NAME.fullmatch(key):
+        raise OutOfRange(f"must be a character or a key's name such as space, f9 or ctrl+t, not {key[:40]!r}")
+    return key
 
 
 def _instructions(value: object) -> str | None:
     if not isinstance(value, str):
-        raise _OutOfRange("must be a text")
+        raise OutOfRange("must be a text")
     text = _instructions_file(value[1:]) if value.startswith("@") else value
     if len(text) > protocol.MAX_INSTRUCTIONS:
-        raise _OutOfRange(f"must have at most {protocol.MAX_INSTRUCTIONS} characters, and has {len(text)}")
+        raise OutOfRange(f"must have at most {protocol.MAX_INSTRUCTIONS} characters, and has {len(text)}")
     return text.strip() or None
 
 
@@ -126,36 +106,34 @@ def _instructions_file(path: str) -> str:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "cannot be read"
-        raise _OutOfRange(f"names the file {path!r}, which {reason}") from None
-
-
-def _server(value: object) -> str:
-    url = _name(value)
-    if not re.match(r"(?i)(wss?|https?)://[^/\s?#]+", url):
-        raise _OutOfRange("must be an address that begins with ws://, wss://, http:// or https://")
-    return url
+        raise OutOfRange(f"names the file {path!r}, which {reason}") from None
 
 
 _CHECKS: Final[dict[str, Check]] = {
-    "voice": _name,
+    "voice": name,
     "language": _language,
     "instructions": _instructions,
-    "vad_threshold": _whole(0, protocol.MAX_VAD_THRESHOLD),
-    "interrupt_threshold": _whole(1, protocol.MAX_INTERRUPT_THRESHOLD),
-    "server": _server,
-    "local": _switch,
-    "insecure": _switch,
+    "vad_threshold": whole(0, protocol.MAX_VAD_THRESHOLD),
+    "interrupt_threshold": whole(1, protocol.MAX_INTERRUPT_THRESHOLD),
+    "server": address("ws", "wss", "http", "https"),
+    "local": switch,
+    "insecure": switch,
     "input": _device,
     "output": _device,
-    "ptt": _ptt,
+    "ptt": one_of(*PTT_MODES),
     "talk_key": _talk_key,
-    "volume": _whole(0, 100),
-    "pre_roll_ms": _whole(0, 1_000),
-    "release_tail_ms": _whole(0, 2_000),
-    "closing_silence": _switch,
-    "chunk_ms": _whole(100, 200),
-    "max_talk_s": _whole(5, 3_600),
-    "resend_within_s": _whole(0, 3_600),
+    "volume": whole(0, 100),
+    "microphone": _microphone,
+    "cues": switch,
+    "pre_roll_ms": whole(0, 1_000),
+    "release_tail_ms": whole(0, 2_000),
+    "closing_silence": switch,
+    "echo_cancellation": switch,
+    "noise_suppression": switch,
+    "gain_control": switch,
+    "chunk_ms": whole(100, 200),
+    "max_talk_s": whole(5, 3_600),
+    "resend_within_s": whole(0, 3_600),
 }
 
 _VARIABLES: Final = {"SELAM_SERVER": "server", "SELAM_VOICE": "voice", "SELAM_LANGUAGE": "language"}
@@ -168,12 +146,12 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str] | 
     """
     environment = os.environ if environment is None else environment
     settings = _from_file(Settings(), environment)
-    for variable, name in _VARIABLES.items():
+    for variable, key in _VARIABLES.items():
         if environment.get(variable):
-            settings = _with(settings, name, environment[variable], variable)
-    for name, value in flags.items():
+            settings = _with(settings, key, environment[variable], variable)
+    for key, value in flags.items():
         if value is not None:
-            settings = _with(settings, name, value, f"--{name.replace('_', '-')}")
+            settings = _with(settings, key, value, f"--{key.replace('_', '-')}")
     if flags.get("local") and flags.get("server") is not None:
         raise UsageFault("--local and --server exclude each other.", "Give one of them.")
     if flags.get("local"):
@@ -181,47 +159,16 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str] | 
     return replace(settings, local=False) if flags.get("server") is not None else settings
 
 
-def settings_file(environment: Mapping[str, str]) -> Path:
-    """Return where the settings file is looked for; it need not exist."""
-    if environment.get("SELAM_CONFIG"):
-        return Path(environment["SELAM_CONFIG"]).expanduser()
-    from platformdirs import user_config_path  # noqa: PLC0415  # loaded only where a path is asked for
-
-    return user_config_path("selam-voice", appauthor=False) / "config.toml"
-
-
 def _from_file(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    path = settings_file(environment)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        if environment.get("SELAM_CONFIG"):
-            raise UsageFault(
-                f"The settings file {path} does not exist.", "Correct SELAM_CONFIG, or unset it."
-            ) from None
-        return settings
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageFault(f"The settings file {path} cannot be read: {error}.", "Mend or remove it.") from None
-    try:
-        parsed = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageFault(f"The settings file {path} is no valid TOML: {error}.", "Correct that line.") from None
-    known = {field.name for field in fields(Settings)}
-    for name, value in parsed.items():
-        place = f"{path}, line {_line_of(name, text)}: {name}"
-        if name not in known:
-            raise UsageFault(f"{place} is no setting.", f"Settings are: {', '.join(sorted(known))}.")
-        settings = _with(settings, name, value, place)
+    file = SettingsFile.read(environment)
+    agent_settings.with_table(agent_settings.AgentSettings(), file)  # a mistake there is told here, not by a child
+    for key, value in file.parsed.items():
+        if key != agent_settings.TABLE:
+            place = file.place(key)
+            file.expect(key, (*_CHECKS, agent_settings.TABLE), place)
+            settings = _with(settings, key, value, place)
     return settings
 
 
-def _line_of(name: str, text: str) -> int:
-    pattern = re.compile(rf"""\s*(?:\[+\s*)?["']?{re.escape(name)}["']?\s*(?:[.=\]]|$)""")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
-
-
-def _with(settings: Settings, name: str, value: object, place: str) -> Settings:
-    try:
-        return replace(settings, **{name: _CHECKS[name](value)})  # type: ignore[arg-type]  # the check gives the field's type
-    except _OutOfRange as error:
-        raise UsageFault(f"{place} {error}.", "Correct it and try again.") from None
+def _with(settings: Settings, key: str, value: object, place: str) -> Settings:
+    return replace(settings, **{key: checked(_CHECKS[key], value, place)})  # type: ignore[arg-type]  # the check gives the field's type

@@ -1,5 +1,6 @@
 import pytest
 
+from selam_cli.agent_settings import load_agent_settings
 from selam_cli.errors import UsageFault
 from selam_cli.settings import Settings, load_settings
 
@@ -99,3 +100,46 @@ def test_a_talk_key_that_could_never_be_pressed_is_named_with_its_line(config, k
 
 def test_a_space_is_the_space_key(config):
     assert load_settings({}, config('talk_key = " "\n')).talk_key == "space"
+
+
+def test_echo_cancellation_and_its_companions_have_a_switch_each(config):
+    assert load_settings({}, config("")).echo_cancellation is None, "where it is installed"
+    text = "echo_cancellation = false\nnoise_suppression = true\ngain_control = true\n"
+    settings = load_settings({}, config(text))
+    assert (settings.echo_cancellation, settings.noise_suppression, settings.gain_control) == (False, True, True)
+    with pytest.raises(UsageFault, match="line 1: gain_control must be true or false"):
+        load_settings({}, config('gain_control = "much"\n'))
+
+
+def test_the_microphone_may_be_open_only_while_one_talks(config):
+    assert load_settings({}, config("")).microphone == "open"
+    assert load_settings({}, config('microphone = "per_turn"\n')).microphone == "per_turn"
+    with pytest.raises(UsageFault, match="must be open or per_turn, not 'Headset'; which microphone"):
+        load_settings({}, config('microphone = "Headset"\n'))
+
+
+def test_the_agents_settings_stand_in_a_table_of_their_own(config):
+    environment = config(
+        'voice = "aria"\n[agent]\nthinking = "ollama"\nthinking_model = "llama3"\nend_of_speech_ms = 500\n'
+    )
+    environment["SELAM_THINKING_KEY"] = "sk-selam-test-thinking"
+    agent = load_agent_settings(environment)
+    assert (agent.thinking, agent.thinking_model, agent.end_of_speech_ms) == ("ollama", "llama3", 500)
+    assert agent.thinking_key == "sk-selam-test-thinking"
+    assert "sk-selam" not in repr(agent)
+    assert load_settings({}, environment).voice == "aria"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('[agent]\nthinking = "loudly"\n', "line 2: thinking must be one of auto, openai, selam, ollama, none"),
+        ('voice = "aria"\n[agent]\n\nvoice = 3\n', "line 4: voice is no setting"),
+        ('[agent]\nthinking_key = "sk-selam-test-key"\n', "line 2: thinking_key is no setting"),
+        ('[agent]\nhearing_url = "ftp://x"\n', "line 2: hearing_url must be an address that begins with http://"),
+        ("agent = 3\n", "line 1: agent must be a table"),
+    ],
+)
+def test_a_mistake_in_that_table_is_told_before_an_agent_is_started(config, text, complaint):
+    with pytest.raises(UsageFault, match=complaint):
+        load_settings({}, config(text))

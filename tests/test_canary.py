@@ -1,0 +1,388 @@
+"""A canary key, planted in every source, is found in no output, log, file, argument or message but the handshake."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+import aiohttp
+import numpy as np
+import pytest
+from socketio.exceptions import ConnectionRefusedError as Refused
+
+if sys.platform == "win32":
+    pytest.skip("the screen's part needs a pseudo-terminal", allow_module_level=True)
+
+from selam_cli.core import protocol
+from selam_cli.sound.files import write_wav
+from tests.support.canary import CANARY, leaks, leaks_in_files, own_folders, watched_arguments
+from tests.support.key_stores import FILE_BACKED
+from tests.support.lines import talk_json
+from tests.support.openai_server import event, openai_server, refuses, replies, streams
+from tests.support.terminal import Terminal
+from tests.support.voice_server import VoiceServer, voice_server
+from tests.support.wire import Recorded, recording
+
+SAID_BACK = " ".join(
+    (CANARY, base64.b64encode(b"?" + CANARY.encode()).decode(), "".join(f"%{byte:02x}" for byte in CANARY.encode()))
+)
+PROGRAM = [sys.executable, "-m", "selam_cli"]
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    """Every folder is below `tmp_path`, the debug log is on, and each variable that may hold a key holds the canary."""
+    folders = own_folders(tmp_path)
+    parts = {f"SELAM_{part}_KEY": CANARY for part in ("HEARING", "THINKING", "SPEAKING")}
+    planted = {**folders, **parts, "SELAM_TOKEN": CANARY, "SELAM_DEBUG": "1", "OLLAMA_HOST": "127.0.0.1:9"}
+    for name, value in planted.items():
+        monkeypatch.setenv(name, value)
+    return planted
+
+
+@pytest.fixture
+def question(tmp_path):
+    path = tmp_path / "question.wav"
+    write_wav(str(path), np.full(8_000, 2_000, np.int16), 16_000)
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks(tmp_path):
+    """Whatever a test does: no process shows the key among its arguments, and no file below its folder holds it."""
+    with watched_arguments() as shown:
+        yield
+    assert shown == []
+    assert leaks_in_files([tmp_path]) == []
+
+
+async def run(*arguments, stdin=b"", environment=None):
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM, *arguments, env=environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await asyncio.wait_for(process.communicate(stdin), 60)
+    return process.returncode, output, errors
+
+
+@asynccontextmanager
+async def parrot():
+    """A server that says the key back in every field it has, behind a recorder of the wire."""
+    async with voice_server() as server, recording(server.url) as (url, wire):
+        server.starts = False
+        server.on_message = lambda name, message: answer(server, name, message)
+        yield server, url, wire
+
+
+async def answer(server: VoiceServer, name: str, message: object) -> None:
+    said = SAID_BACK
+    if name == "audio_chunk" and not any(message.audio):
+        await server.emit("response", {"text": f"Again: {said}!"})
+        await server.emit("error", {"type": "audio_error", "message": said})
+        await server.emit("audio_end", {"total_chunks": 0})
+    if name != "start_session":
+        return
+    await server.emit("connected", {"status": "connected", "sid": said, "voice": said, "message": said})
+    await server.emit("session_started", {"session_id": said})
+    await server.emit("transcription", {"text": f"You said {said}", "is_final": True})
+    await server.emit("response", {"text": f"Your key is {said}!"})
+    await server.emit("control_ack", {"action": said, "status": said})
+    await server.emit("transcription", {"text": 5, "is_final": said})
+    await server.emit(f"event_{CANARY}", {said: said})
+    await server.emit("error", {"type": "audio_error", "message": said})
+    await server.emit("error", f"api_key={said}")
+    await server.emit("error", {"error": {"type": said, "message": said, "code": said}})
+    await server.emit("audio_chunk", {"audio": said, "format": said, "sample_rate": said})
+    await server.emit("audio_end", {"total_chunks": 0})
+
+
+def check_wire(wire: list[Recorded]) -> None:
+    """The key goes out in the handshake's address, and in nothing else."""
+    assert wire
+    for connection in wire:
+        query = parse_qs(urlsplit(connection.request_line.split()[1].decode()).query)
+        assert query["api_key"] == [CANARY]
+        assert leaks(connection.headers) == []
+        assert connection.messages, "nothing was read from the wire"
+        assert [message for message in connection.messages if leaks(message)] == []
+
+
+SOURCES = ["environment", "key store", "file"]
+
+
+async def planted(source: str, url: str, environment: dict[str, str]) -> dict[str, str]:
+    """Put the canary into one of its sources, by `login`'s standard input; return the environment of the runs after."""
+    if source == "environment":
+        return {**environment, "SELAM_API_KEY": CANARY}
+    if source == "key store":
+        environment = {**environment, **FILE_BACKED}
+    status, output, errors = await run("login", "--server", url, stdin=CANARY.encode(), environment=environment)
+    assert (status, leaks(output + errors)) == (0, [])
+    assert source.encode() in output
+    return environment
+
+
+# --- what it says and sends -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_talk_in_lines(environment, question, source):
+    async with parrot() as (server, url, wire):
+        environment = await planted(source, url, environment)
+        arguments = ("--server", url, "--input", question, "--output", "null")
+        async with talk_json(*arguments, environment=environment) as engine:
+            await engine.until("error", count=3)
+            engine.send("press")
+            await engine.until("talk_started")
+            engine.send("release")
+            await server.drop()
+            await engine.until("session_started", count=2)
+            engine.send("quit")
+            await engine.ended()
+    lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in engine.written)
+    assert "Your key is [hidden]" in lines
+    assert leaks(lines) == []
+    assert leaks(engine.errors) == []
+    check_wire(wire)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_ask(environment, question, as_json):
+    async with parrot() as (_, url, wire):
+        environment = await planted("file", url, environment)
+        options = ["--json"] if as_json else []
+        _, output, errors = await run("ask", question, "--server", url, *options, environment=environment)
+    assert b"Your key is [hidden]" in output
+    assert leaks(output + errors) == []
+    check_wire(wire)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_the_screen(environment, question, source):
+    async with parrot() as (_, url, wire):
+        environment = await planted(source, url, environment)
+        program = [*PROGRAM, "talk", "--server", url, "--input", question, "--output", "null"]
+        with Terminal(program, kitty=True, columns=100, rows=30, environment=environment) as terminal:
+            await asyncio.to_thread(terminal.wait_for_text, "Your key is [hidden]")
+            for sheet in ("s", "d", "?"):
+                terminal.tap(sheet)
+                await asyncio.to_thread(terminal.play_for, 0.3)
+                terminal.tap("escape")
+            terminal.tap("q")
+            await asyncio.to_thread(terminal.wait_for_exit)
+            assert leaks(bytes(terminal.written)) == []
+            assert leaks(terminal.text) == []
+    check_wire(wire)
+
+
+async def test_a_refusal_that_says_the_key_back(environment, question):
+    environment["SELAM_API_KEY"] = CANARY
+    async with voice_server() as server:
+        for data in (SAID_BACK, {"type": "authentication_error", "message": SAID_BACK}, {SAID_BACK: SAID_BACK}):
+
+            def refuse(data=data):
+                raise Refused(data)
+
+            server.refuse = refuse
+            arguments = ("login", "--server", server.url)
+            status, output, errors = await run(*arguments, stdin=CANARY.encode(), environment=environment)
+            assert status in {3, 6}
+            assert leaks(output + errors) == []
+        server.refuse = lambda: refuse({"type": "authorization_error", "message": SAID_BACK})
+        for option in ([], ["--json"]):
+            arguments = ("ask", question, "--server", server.url, *option)
+            status, output, errors = await run(*arguments, environment=environment)
+            assert status == 3
+            assert leaks(output + errors) == []
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+NOWHERE = [
+    f"ws://user:{quote(CANARY, safe='')}@127.0.0.1:1",
+    f"ws://127.0.0.1:1/?api_key={quote(CANARY, safe='')}",
+]
+MALFORMED = [f"ws://[{CANARY}", f"ws://{CANARY}@127.0.0.1:99999", CANARY]
+
+
+@pytest.mark.parametrize("address", [*NOWHERE, *MALFORMED])
+async def test_an_address_that_holds_it(environment, question, tmp_path, address):
+    settings = tmp_path.parent / f"{tmp_path.name}.toml"  # the user's own file: it is not looked through
+    settings.write_text(f"server = {json.dumps(address)}\n")
+    environment["SELAM_API_KEY"] = CANARY
+    for place in ({"SELAM_SERVER": address}, {"SELAM_CONFIG": str(settings)}):
+        commands = ["login"], ["talk", "--json", "--input", question, "--output", "null"]
+        for command in commands[: 2 if address in MALFORMED else 1]:
+            status, output, errors = await run(*command, stdin=CANARY.encode(), environment={**environment, **place})
+            assert status == (2 if address in MALFORMED else 4)
+            assert leaks(output + errors) == []
+    settings.unlink()
+
+
+async def test_an_address_that_holds_it_and_where_nothing_answers(environment, question):
+    _, output, errors = await run("ask", question, "--json", environment={**environment, "SELAM_SERVER": NOWHERE[0]})
+    assert b'"reconnecting"' in output
+    assert leaks(output + errors) == []
+
+
+# --- crashes ----------------------------------------------------------------------------------------------------------
+
+CRASHES = {
+    "a command": "import selam_cli.listings as m\nm.show_voices = broken",
+    "a thread": "import selam_cli.listings as m, threading\n"
+    "def show(**_):\n    t = threading.Thread(target=broken); t.start(); t.join()\nm.show_voices = show",
+    "a destructor": "import selam_cli.listings as m\nclass Bad:\n    __del__ = broken\n"
+    "m.show_voices = lambda **_: Bad() and None",
+    "a coroutine": "import selam_cli.listings as m, asyncio\n"
+    "async def work():\n    raise RuntimeError(KEY) from ValueError(KEY)\n"
+    "m.show_voices = lambda **_: asyncio.run(work())",
+}
+
+
+@pytest.mark.parametrize("place", CRASHES)
+async def test_a_traceback(environment, place):
+    code = (
+        "import os, sys\nKEY = os.environ['SELAM_API_KEY']\n"
+        "def broken(*_, **__):\n    raise RuntimeError(f'with {KEY}')\n"
+        f"{CRASHES[place]}\nfrom selam_cli.__main__ import main\nsys.argv = ['selam-voice', 'voices']\nmain()\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env={**environment, "SELAM_API_KEY": CANARY},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert b"Traceback" in errors
+    assert b"[hidden]" in errors
+    assert leaks(output + errors) == []
+
+
+ENGINE_CRASH = """
+import sys
+from selam_cli.engine.link import Link
+from selam_cli.engine.{module} import {name}
+async def broken(self, *_, **__):
+    raise RuntimeError(repr(await self._url()))
+def broken_now(self, *_, **__):
+    raise RuntimeError(self._target.handshake_url("mekdes"))
+{name}.{method} = {replacement}
+from selam_cli.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (("link", "Link", "_hold_session", "broken"), b""),
+        (("engine", "VoiceEngine", "_start_link", "broken_now"), b"Traceback"),
+    ],
+)
+async def test_a_crash_of_the_engine(environment, question, place, said):
+    module, name, method, replacement = place
+    code = ENGINE_CRASH.format(module=module, name=name, method=method, replacement=replacement)
+    arguments = ["talk", "--json", "--server", "ws://127.0.0.1:1", "--input", question, "--output", "null"]
+    environment = await planted_untried("ws://127.0.0.1:1", environment)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, *arguments, env=environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await asyncio.wait_for(process.communicate(b"quit\n"), 60)
+    assert process.returncode == 1
+    assert leaks(output + errors) == []
+
+
+async def planted_untried(url: str, environment: dict[str, str]) -> dict[str, str]:
+    status, _, _ = await run("login", "--untried", "--server", url, stdin=CANARY.encode(), environment=environment)
+    assert status == 0
+    return environment
+
+
+async def test_a_crash_of_the_screen(environment, question):
+    code = (
+        "import os, sys\nfrom selam_cli.tui.app import SelamScreen\n"
+        "def broken(self):\n    key = os.environ['SELAM_API_KEY']\n    raise RuntimeError(f'with {key}')\n"
+        "SelamScreen.on_mount = broken\nfrom selam_cli.__main__ import main\nmain()\n"
+    )
+    program = [sys.executable, "-c", code, "talk", "--local", "--input", question, "--output", "null"]
+    environment["SELAM_API_KEY"] = CANARY
+    environment["SELAM_CONFIG"] = offline(environment)
+    with Terminal(program, columns=160, rows=60, environment=environment) as terminal:
+        assert await asyncio.to_thread(terminal.wait_for_exit) == 1
+        assert "Traceback" in terminal.text
+        assert "with [hidden]" in terminal.text
+        assert leaks(bytes(terminal.written)) == []
+        assert leaks(terminal.text) == []
+
+
+# --- the embedded agent -----------------------------------------------------------------------------------------------
+
+
+def offline(environment: dict[str, str], **table: str) -> str:
+    """Write settings with which the agent asks no server but these."""
+    table = {"thinking": "none", "speaking": "none", "hearing": "none", **table}
+    path = Path(environment["HOME"]) / "config.toml"
+    path.write_text("[agent]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in table.items()))
+    return str(path)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_the_embedded_agent_and_servers_that_say_its_keys_back(environment, question, refused):
+    async with openai_server() as server:
+        message = {"error": {"message": SAID_BACK, "code": SAID_BACK, "type": SAID_BACK}}
+        server.answers = {
+            "audio/transcriptions": replies({"text": f"Hello {SAID_BACK}", "language": "english"}),
+            "chat/completions": refuses(401, message) if refused else streams(event(SAID_BACK), b"data: [DONE]\n\n"),
+        }
+        table = {"hearing": "openai", "hearing_url": server.base_url, "thinking": "openai", "thinking_model": "m"}
+        environment["SELAM_CONFIG"] = offline(environment, **table, thinking_url=server.base_url)
+        environment["SELAM_API_KEY"] = CANARY
+        _, output, errors = await run("ask", question, "--local", "--voice", "aria", "--json", environment=environment)
+    assert [request.headers["Authorization"] for request in server.received] == [f"Bearer {CANARY}"] * 2
+    assert b'"session_started"' in output
+    assert leaks(output + errors) == []
+
+
+async def test_serve(environment, tmp_path):
+    keys = tmp_path.parent / f"{tmp_path.name}.keys"
+    keys.write_text(f"{CANARY}\n")
+    environment["SELAM_CONFIG"] = offline(environment)
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM, "serve", "--port", "0", "--keys-file", str(keys), env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        ready = await asyncio.wait_for(process.stderr.readline(), 30)
+        url = ready.decode().split()[2].replace("ws://", "http://")
+        query = {"api_key": CANARY, "voice": "mekdes", "EIO": "4"}
+        async with aiohttp.ClientSession() as http:
+            for wrong in (
+                {"transport": "tin-can"},
+                {"transport": "polling", "sid": "nobody"},
+                {"transport": "websocket"},
+            ):
+                async with http.get(f"{url}/socket.io/", params={**query, **wrong}) as answer:
+                    assert leaks(await answer.read()) == []
+            async with http.get(f"{url}/metrics", headers={"Authorization": f"Bearer {CANARY}"}) as answer:
+                assert answer.status == 200
+                assert leaks(await answer.read()) == []
+            async with http.ws_connect(f"{url}/socket.io/", params={**query, "transport": "websocket"}) as socket:
+                await socket.receive()
+                await socket.send_str(f"40{protocol.NAMESPACE},")
+                await socket.send_str(f'42{protocol.NAMESPACE},["control",{{"action":"{CANARY}"}}]')
+                await socket.send_str(f'42{protocol.NAMESPACE},["{CANARY}",{{"{CANARY}":["')
+                async for message in socket:
+                    if b"error" in str(message.data).encode() or message.type is not aiohttp.WSMsgType.TEXT:
+                        break
+    finally:
+        process.terminate()
+        output, errors = await asyncio.wait_for(process.communicate(), 30)
+    keys.unlink()
+    assert process.returncode == 143
+    assert leaks(output + ready + errors) == []
