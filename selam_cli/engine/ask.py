@@ -16,12 +16,13 @@ import numpy as np
 
 from selam_cli.core import pcm
 from selam_cli.core.pcm import Samples
+from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.engine import events
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.jsonl import LineWriter
 from selam_cli.engine.reply import ReplyPlayer
-from selam_cli.engine.standard_streams import StandardStreams, log_file, log_to_standard_error
+from selam_cli.engine.standard_streams import StandardStreams
 from selam_cli.engine.talk_json import end_on_signals, run_loop
 from selam_cli.engine.target import Target
 from selam_cli.errors import ConnectionFailed, SelamError, SessionError, UsageFault
@@ -50,8 +51,7 @@ def run(question: Question, settings: Settings, target: Target) -> int:
     if question.out is not None:
         _check_writable(question.out)
     settings = replace(settings, pre_roll_ms=0, release_tail_ms=0, ptt="hold")
-    streams = StandardStreams(log_file())
-    log_to_standard_error()
+    streams = StandardStreams("ask", target.redactor)
     progress = _Progress(streams, shown=not question.as_json and os.isatty(streams.error_fd))
     try:
         status = run_loop(_Turn(question, settings, target, streams, progress, speech).run())
@@ -76,13 +76,15 @@ class _Turn:
         self._question = question
         self._settings = settings
         self._streams = streams
+        self._redactor = target.redactor
         self._progress = progress
         self._speech = speech
         self._reply: list[Pcm] = []
         self._started_at = time.monotonic()
         self._writer: LineWriter | None = None
         if question.as_json:
-            self._writer = LineWriter(streams.output_fd, self._on_closed)
+            self._writer = LineWriter(streams.output_fd, self._on_closed, target.redactor)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._session = asyncio.Event()
         self._over = asyncio.Event()
         self._outcome = ""
@@ -93,7 +95,7 @@ class _Turn:
         )
 
     async def run(self) -> int:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         end_on_signals(loop, self._engine.quit)
         speaker = None
         if self._settings.output not in {None, "null"}:
@@ -157,11 +159,14 @@ class _Turn:
         if self._writer is not None:
             self._writer.write(event, time.monotonic() - self._started_at)
         match event:
-            case events.Notice(code="no_key" | "voice_mismatch") if self._writer is None:
-                self._streams.say(f"{event.message} {event.remedy}")
+            case events.Notice() if self._writer is None:
+                self._tell(event)
             case events.Connecting():
-                self._progress.tell(f"connecting to {event.server}")
+                self._progress.tell(f"connecting to {plain_line(event.server)}")
+            case events.Reconnecting():
+                self._progress.tell("the connection is lost, trying again")
             case events.SessionStarted():
+                self._error = None  # of an outage that is over
                 self._session.set()
             case events.ErrorRaised():
                 self._error = event
@@ -172,12 +177,22 @@ class _Turn:
                 self._outcome = self._outcome or event.outcome
                 self._over.set()
 
+    def _tell(self, notice: events.Notice) -> None:
+        """Say what a user without a screen would want to know."""
+        if notice.code in {"no_key", "key_problem", "voice_mismatch", "recorded", "resent", "stalled"}:
+            self._progress.clear()
+            remedy = "" if notice.code == "recorded" else notice.remedy  # there is nobody to send it later
+            self._streams.say(f"{notice.message} {remedy}".strip())
+
     def _on_closed(self) -> None:
-        self._engine.quit(1)
+        if self._loop is not None:  # the writer's thread calls, and there are no lines before there is a loop
+            self._loop.call_soon_threadsafe(self._engine.quit, 1)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _failure_of(self, speaking: asyncio.Task[None]) -> SelamError | None:
+        if self._writer is not None and self._writer.failure is not None:
+            return self._writer.failure
         if speaking.done():
             error = speaking.exception()
             if isinstance(error, SelamError):
@@ -193,7 +208,10 @@ class _Turn:
         if self._outcome == "answered":
             return None
         if self._outcome == "lost":
-            return ConnectionFailed("The connection was lost before the answer.", "Try again.")
+            within_s = self._settings.resend_within_s
+            return ConnectionFailed(
+                f"The connection was lost before the answer, and was not back within {within_s} s.", "Try again."
+            )
         if self._error is not None:
             from selam_cli.errors import service_error  # noqa: PLC0415  # rare
 
@@ -217,7 +235,8 @@ class _Turn:
         with contextlib.suppress(OSError):
             for label, text in (("You: ", heard), ("Agent: ", answer)):
                 if text:
-                    os.write(self._streams.output_fd, f"{label}{text}\n".encode())
+                    shown = self._redactor.shown_speech(text)
+                    os.write(self._streams.output_fd, f"{label}{shown}\n".encode())
 
     def _save(self) -> SelamError | None:
         if self._question.out is None:

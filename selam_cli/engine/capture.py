@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-
 from selam_cli.core import pcm
 from selam_cli.core.pcm import LevelMeter, PreRoll, Samples
 from selam_cli.core.protocol import WIRE_RATE_HZ
@@ -32,10 +30,14 @@ class Utterance:
     audio: bytearray = field(default_factory=bytearray)
     sent_bytes: int = 0
     complete: bool = False
+    ended_at: float = 0.0
+    """The monotonic time at which it was complete."""
     resent: bool = False
     """A part of it, or all, has gone to an earlier session."""
     closed: bool = False
-    """The closing silence went out: the server was told everything."""
+    """All of it was handed over to the connection, the closing silence too."""
+    session: int = -1
+    """The session, by its number, that the sent part went to."""
 
     @property
     def seconds(self) -> float:
@@ -85,7 +87,7 @@ class Capture:
         self._watchdog: asyncio.TimerHandle | None = None
         self.meter = LevelMeter()
         self.current: Utterance | None = None
-        self.on_open: Callable[[Samples], None] | None = None
+        self.on_open: Callable[[Samples, float], None] | None = None
         """Takes the sound that no utterance holds: the open microphone's, or a calibration's."""
 
     @property
@@ -97,23 +99,26 @@ class Capture:
         """Take a block from the microphone; `ended_at` is the monotonic time of its last sample."""
         self.meter.feed(samples, ended_at)
         if not self.talking:
-            self._pre_roll.feed(samples, ended_at)
-            if self.on_open is not None:
-                self.on_open(samples)
+            self._overhear(samples, ended_at)
             return
         ends_at = self._ends_at
         if ends_at is not None and ended_at >= ends_at:
-            surplus = round((ended_at - ends_at) * WIRE_RATE_HZ)
-            self._append(samples[: max(0, len(samples) - surplus)])
+            kept = max(0, len(samples) - round((ended_at - ends_at) * WIRE_RATE_HZ))
+            self._append(samples[:kept])
             self._finish()
+            # The rest of the block is the first sound that the next utterance may need.
+            self._overhear(samples[kept:], ended_at)
             return
         self._append(samples)
 
-    def start(self, turn: int, pressed_at: float) -> Utterance:
-        """Begin an utterance: what was heard just before the key is its beginning, there at once."""
+    def start(self, turn: int, pressed_at: float, *, clean_from: float = float("-inf")) -> Utterance:
+        """Begin an utterance: what was heard just before the key is its beginning, there at once.
+
+        Before `clean_from` the microphone heard the agent, and nothing of that is the user's.
+        """
         self._disarm()
         self.current = Utterance(turn, pressed_at)
-        self._append(self._pre_roll.since(pressed_at))
+        self._append(self._pre_roll.since(pressed_at, not_before=clean_from))
         return self.current
 
     def stop(self, released_at: float, *, at_least_s: float = 0.0) -> None:
@@ -151,6 +156,13 @@ class Capture:
         if not self.talking:
             self.current = None
 
+    def _overhear(self, samples: Samples, ended_at: float) -> None:
+        """Take sound that no utterance holds."""
+        if len(samples):
+            self._pre_roll.feed(samples, ended_at)
+            if self.on_open is not None:
+                self.on_open(samples, ended_at)
+
     def _append(self, samples: Samples) -> None:
         if self.current is not None and len(samples):
             self.current.audio += pcm.pcm16(samples)
@@ -160,6 +172,7 @@ class Capture:
         self._disarm()
         if self.current is not None and not self.current.complete:
             self.current.complete = True
+            self.current.ended_at = time.monotonic()
             self._pre_roll.clear()
             self._on_complete(self.current)
 
@@ -168,31 +181,3 @@ class Capture:
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
-
-
-class RoomMeter:
-    """Listens to the room for a moment and proposes a `vad_threshold` that its noise does not reach."""
-
-    LISTEN_S: Final = 2.0
-    FRAME_MS: Final = 20
-
-    def __init__(self) -> None:
-        self._frames: list[float] = []
-
-    def feed(self, samples: Samples) -> None:
-        """Take a block of the room's sound."""
-        size = pcm.samples_in(self.FRAME_MS)
-        self._frames += [pcm.rms(samples[start : start + size]) for start in range(0, len(samples), size)]
-
-    @property
-    def proposal(self) -> int | None:
-        """Three times the loud end of the room's noise, within what makes sense; None where nothing was heard."""
-        if not self._frames:
-            return None
-        loud = float(np.percentile(self._frames, 95))
-        return int(min(4_000, max(200, round(loud * 3, -1))))
-
-    @property
-    def noise_dbfs(self) -> float:
-        """The room's noise in dBFS (95th percentile of 20 ms frames)."""
-        return pcm.dbfs(float(np.percentile(self._frames, 95))) if self._frames else pcm.SILENCE_DBFS

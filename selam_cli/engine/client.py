@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import IO, Any, Final
 
 from selam_cli.engine import terminal_modes
@@ -25,10 +26,13 @@ _EARLY_WORDS_BYTES: Final = 4_000
 
 
 class EngineClient:
-    """One engine process: `listen` to its events, `send` it commands, `close` it."""
+    """One engine process: `listen` to its events, `send` it commands, `close` it; `restart` it after its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], arguments: Sequence[str], modes: Mapping[str, str]) -> None:
         self._process = process
+        self._arguments = tuple(arguments)
+        self._modes = modes
+        self._turns = self._turns_before = 0
         self._sending = threading.Lock()
         self._unsent = bytearray()
         self._reader: threading.Thread | None = None
@@ -41,21 +45,26 @@ class EngineClient:
 
         `-P` keeps a module of the user's folder, a `numpy.py` say, from being run in place of the real one.
         """
-        command = [sys.executable, "-P", "-m", "selam_cli", "talk", "--json", *arguments]
-        environment = {**os.environ, **terminal_modes.remembered()}
-        process = subprocess.Popen(  # noqa: S603  # our own module, our own interpreter
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            bufsize=0,
-            **_own_group(),
-        )
-        assert process.stdin is not None  # noqa: S101  # Popen was given PIPE
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows before Python 3.12 cannot
-            os.set_blocking(process.stdin.fileno(), False)
-        return cls(process)
+        modes = terminal_modes.remembered()
+        return cls(_started(arguments, {**os.environ, **modes}), arguments, modes)
+
+    def restart(self, options: Mapping[str, str | None]) -> None:
+        """Start it again after its end, with these options in place of those that it had; then `listen` again.
+
+        Its turns are counted on from those before. The terminal's modes are as they were remembered the first time,
+        for the screen is up now.
+        """
+        replaced = {*options, "server"} if "local" in options else {*options}
+        kept = [argument for argument in self._arguments if _option(argument) not in replaced]
+        changed = [f"--{name}" if value is None else f"--{name}={value}" for name, value in options.items()]
+        process = _started([*kept, *changed], {**os.environ, **self._modes})
+        with self._sending:
+            self._close_input()
+            self._process = process
+            self._unsent.clear()
+        self._arguments = (*kept, *changed)
+        self._early_words = b""
+        self._turns_before = self._turns
 
     @property
     def pid(self) -> int:
@@ -69,11 +78,14 @@ class EngineClient:
 
     def listen(self, on_event: Callable[[float, Event], None], on_exit: Callable[[int], None]) -> None:
         """Hand over every event, from the first line on, and the exit status at the end; both in a thread."""
-        assert self._process.stdout is not None  # noqa: S101  # Popen was given PIPE
-        self._errors = threading.Thread(target=self._keep_early_words, name="engine-stderr", daemon=True)
+        process = self._process
+        assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018  # Popen was given PIPE
+        self._errors = threading.Thread(
+            target=self._keep_early_words, args=(process.stderr,), name="engine-stderr", daemon=True
+        )
         self._errors.start()
         self._reader = threading.Thread(
-            target=self._read, args=(self._process.stdout, on_event, on_exit), name="engine-lines", daemon=True
+            target=self._read, args=(process.stdout, on_event, on_exit), name="engine-lines", daemon=True
         )
         self._reader.start()
 
@@ -91,9 +103,8 @@ class EngineClient:
     def close(self) -> int:
         """Ask the engine to leave, wait for it, and return its exit status."""
         self.send("quit")
-        with self._sending, contextlib.suppress(OSError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+        with self._sending:
+            self._close_input()
         try:
             status = self._process.wait(LEAVE_WITHIN_S)
         except subprocess.TimeoutExpired:
@@ -102,6 +113,11 @@ class EngineClient:
         if self._errors is not None:
             self._errors.join(1.0)
         return status
+
+    def _close_input(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
 
     def _flush(self) -> None:
         if self._process.stdin is None or self._process.stdin.closed:
@@ -129,18 +145,46 @@ class EngineClient:
             self._errors.join(1.0)
         on_exit(status)
 
-    @staticmethod
-    def _hand_over(line: bytes | bytearray, on_event: Callable[[float, Event], None]) -> None:
+    def _hand_over(self, line: bytes | bytearray, on_event: Callable[[float, Event], None]) -> None:
         # A line that cannot be read is no reason to lose the ones after it.
         with contextlib.suppress(ValueError):
             parsed = from_line(line.decode("utf-8", "replace"))
             if parsed is not None:
-                on_event(*parsed)
+                on_event(parsed[0], self._counted_on(parsed[1]))
 
-    def _keep_early_words(self) -> None:
-        assert self._process.stderr is not None  # noqa: S101  # Popen was given PIPE
-        while piece := self._process.stderr.read(4_096):
+    def _counted_on(self, event: Event) -> Event:
+        """Number a turn as the screen does: an engine that was started again begins with its first."""
+        turn: int | None = getattr(event, "turn", None)
+        if turn is None:
+            return event
+        counted = turn + self._turns_before
+        self._turns = max(self._turns, counted)
+        return event if counted == turn else replace(event, turn=counted)  # type: ignore[call-arg]  # it has one
+
+    def _keep_early_words(self, errors: IO[bytes]) -> None:
+        while piece := errors.read(4_096):
             self._early_words = (self._early_words + piece)[-_EARLY_WORDS_BYTES:]
+
+
+def _started(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(  # noqa: S603  # our own module, our own interpreter
+        [sys.executable, "-P", "-m", "selam_cli", "talk", "--json", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        bufsize=0,
+        **_own_group(),
+    )
+    assert process.stdin is not None  # noqa: S101  # Popen was given PIPE
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows before Python 3.12 cannot
+        os.set_blocking(process.stdin.fileno(), False)
+    return process
+
+
+def _option(argument: str) -> str:
+    """Name an argument's option: `server` of `--server=URL`."""
+    return argument.partition("=")[0].removeprefix("--")
 
 
 def _own_group() -> dict[str, Any]:

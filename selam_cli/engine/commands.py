@@ -36,6 +36,7 @@ class Verb(StrEnum):
     SPEAKER = "speaker"
     VOLUME = "volume"
     MUTE = "mute"
+    CUES = "cues"
     DEVICES = "devices"
     CALIBRATE = "calibrate"
     LEVELS = "levels"
@@ -43,7 +44,7 @@ class Verb(StrEnum):
     QUIT = "quit"
 
 
-_SWITCHES: Final = frozenset({Verb.LISTEN, Verb.MUTE, Verb.LEVELS})
+_SWITCHES: Final = frozenset({Verb.LISTEN, Verb.MUTE, Verb.CUES, Verb.LEVELS})
 _NAMED: Final = frozenset({Verb.VOICE, Verb.LANGUAGE, Verb.MICROPHONE, Verb.SPEAKER})
 _NUMBERS: Final = {Verb.VAD_THRESHOLD: (0, 32_767), Verb.INTERRUPT_THRESHOLD: (1, 50), Verb.VOLUME: (0, 100)}
 _INFERRED: Final = "inferred"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -22,10 +22,15 @@ class Controls:
         self._send = send
         self._sent_at: dict[str, deque[float]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self.asked: Counter[str] = Counter()
+        """How often this session was asked for each action …"""
+        self.answered: Counter[str] = Counter()
+        """… and how often it acknowledged that."""
 
     def request(self, action: Action) -> None:
         """Ask the server for an action; a notice follows where no acknowledgement comes in time."""
         self._send(Control(action))
+        self.asked[action] += 1
         if action not in self._timers:
             self._timers[action] = asyncio.get_running_loop().call_later(NO_ACK_S, self._missed, action)
 
@@ -36,6 +41,7 @@ class Controls:
 
     def acknowledged(self, ack: ControlAck) -> float | None:
         """Return the round trip in ms; None for an acknowledgement that nobody waits for."""
+        self.answered[ack.action] += 1
         timer = self._timers.pop(ack.action, None)
         if timer is not None:
             timer.cancel()
@@ -46,8 +52,8 @@ class Controls:
         """Forget everything on its way: it went down with its connection."""
         for timer in self._timers.values():
             timer.cancel()
-        self._timers.clear()
-        self._sent_at.clear()
+        for figures in (self._timers, self._sent_at, self.asked, self.answered):
+            figures.clear()
 
     def _missed(self, action: Action) -> None:
         self._timers.pop(action, None)

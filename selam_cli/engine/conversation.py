@@ -14,18 +14,22 @@ from typing import Final
 
 from selam_cli.core import protocol
 from selam_cli.core.late_events import LateEvents
-from selam_cli.core.pcm import Samples, dbfs, loudest_rms
+from selam_cli.core.pcm import Samples, loudest_rms
 from selam_cli.core.protocol import Action, AudioChunk, ClientMessage, ServerMessage
 from selam_cli.core.push_to_talk import RESUME_WITHIN_S
 from selam_cli.core.session import Link, SessionState, Stage, Trigger, apply
-from selam_cli.engine import events
+from selam_cli.engine import events, notices
 from selam_cli.engine.capture import Capture, Utterance
 from selam_cli.engine.controls import Controls
 from selam_cli.engine.delivery import Delivery, Wire
+from selam_cli.engine.hearing import Hearing
 from selam_cli.engine.latency import LatencyOfTurn
 from selam_cli.engine.reply import ReplyPlayer
+from selam_cli.engine.reply_course import ReplyCourse
+from selam_cli.engine.undelivered import Undelivered
 from selam_cli.errors import SelamError, service_error
 from selam_cli.settings import Settings
+from selam_cli.sound.cues import Cue
 
 NO_ANSWER_S: Final = 30.0
 REPLY_STALL_S: Final = 10.0
@@ -35,10 +39,9 @@ INFERRED_TAIL_S: Final = RESUME_WITHIN_S + 0.02
 """The tail of an inferred release: the time in which it may be taken back, and the way of that command."""
 
 TICK_S: Final = 0.05
-AUDIO_EVENT_EVERY_S: Final = 0.125
-"""Eight a second, so that with the last one, which is told at once, there are never more than ten."""
+DROPPED_TOLD_S: Final = 10.0
+"""How much more has to be dropped before it is told again."""
 
-PLAYOUT_EVENT_EVERY_S: Final = 0.1
 QUEUE_TOLD_S: Final = 0.25
 """How much the queue has to change before the state is told for it."""
 
@@ -57,21 +60,31 @@ class Conversation:
         self._late = LateEvents()
         self._controls = Controls(emit, self._delivery.send)
         self._latency = LatencyOfTurn(0)
-        self._kept: Utterance | None = None
+        self._reply = ReplyCourse(player, emit)
+        self._cues_on = settings.cues
+        self._cue_on_sound = False
+        self._undelivered = Undelivered(emit, lambda seconds: self.update(kept_seconds=seconds))
+        self._resend_wanted = False
         self._lost_at: float | None = None
+        self._keeping: asyncio.TimerHandle | None = None
         self._ignoring = False
         self._turn_open = False
+        self._understood = False
+        """Whether the server has said what it understood of this turn."""
+        self._answered_early = False
+        """Whether what answers this turn came before all of it was said, so that it says nothing of the rest."""
         self._outcome = "answered"
         self._no_answer: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._last_chunk_at = 0.0
-        self._audio_told_at = 0.0
-        self._playout_told_at = 0.0
         self.capture = Capture(
-            pre_roll_ms=settings.pre_roll_ms,
+            pre_roll_ms=0 if settings.microphone == "per_turn" else settings.pre_roll_ms,
             tail_ms=settings.release_tail_ms,
             on_growth=self._on_growth,
             on_complete=self._on_complete,
+        )
+        self.hearing = Hearing(
+            settings, player, self._on_block, emit, on_change=lambda names: self.update(processing=names)
         )
         if settings.ptt == "open":
             self.capture.on_open = self.on_open_microphone
@@ -105,15 +118,16 @@ class Conversation:
     def press(self, at: float) -> None:
         """Start to talk, or go on with the utterance that was about to end. `at` is the key's monotonic time."""
         if self._state.link is Link.CLOSED:
-            self._notice("ended", "warning", "The conversation has ended.", "Quit and start again.")
+            self._emit(notices.ENDED)
             return
         if self._state.muted:
-            self._notice("muted", "warning", "The microphone is muted.", "Switch it on again to talk.")
+            self._emit(notices.MUTED)
             return
         if self.capture.talking:
             if self.capture.resume():
                 self._apply(Trigger.CONTINUE)
             return
+        clean_from = self.hearing.clean_from(at, self._state.vad_threshold)
         self._silence()
         self._player.hold()
         self._leave_turn()
@@ -122,11 +136,14 @@ class Conversation:
         turn = self._state.turn
         self._open_turn(turn, at)
         self._emit(events.TalkStarted(turn))
+        self._cue_on_sound = self._settings.microphone == "per_turn"
+        if not self._cue_on_sound:
+            self._cue(Cue.ON)
         if self._up:
             self._let_listen()
             self._late.interrupted(time.monotonic())
             self._controls.request(Action.INTERRUPT)
-        self.capture.start(turn, at)
+        self.capture.start(turn, at, clean_from=clean_from)
 
     def release(self, at: float, *, inferred: bool = False) -> None:
         """Stop talking; the release tail still belongs to the utterance.
@@ -142,14 +159,15 @@ class Conversation:
     def discard(self) -> None:
         """Throw away what is being said, or an utterance that is kept; the server forgets what it has of it."""
         if not self.capture.talking:
-            self._discard_kept()
+            self._undelivered.discard()
             return
         abandoned = self.capture.abandon()
-        self._player.stop()
+        self._cue(Cue.THROWN_AWAY)
+        self._silence()
         self._player.let_go()
         self._ignoring = True
+        self._withdraw(besides=abandoned)
         if self._up:
-            self._delivery.withdraw()
             self._controls.request(Action.STOP_LISTENING)
             self._controls.request(Action.START_LISTENING)
         self._apply(Trigger.DISCARD)
@@ -166,6 +184,8 @@ class Conversation:
             self.discard()  # the release tail still runs: the whole utterance is taken back
             return
         self._silence()
+        if self._state.stage is Stage.WAITING:
+            self._throw_away_undelivered()
         if self._up:
             self._late.interrupted(time.monotonic())
             self._controls.request(Action.INTERRUPT)
@@ -176,7 +196,7 @@ class Conversation:
     def control(self, action: Action) -> None:
         """Ask the server for one of the actions that change how it listens."""
         if not self._up:
-            self._notice("not_connected", "warning", "There is no session to control yet.", "Wait for the connection.")
+            self._emit(notices.NOT_CONNECTED)
             return
         self._controls.request(action)
 
@@ -197,6 +217,10 @@ class Conversation:
         self._player.set_volume(volume)
         self.update(volume=volume)
 
+    def switch_cues(self, *, on: bool) -> None:
+        """Tell the beginning and the end of talking by a sound, or don't."""
+        self._cues_on = on
+
     def replay(self) -> bool:
         """Play the last reply again; False where there is none, or somebody is speaking."""
         if self._state.stage is not Stage.IDLE or not self._player.replay():
@@ -205,26 +229,38 @@ class Conversation:
         return True
 
     def resend(self) -> bool:
-        """Send the utterance that was kept; False where none is, or it cannot be sent now."""
-        if self._kept is None or not self._up or self.capture.talking or self._state.stage is not Stage.IDLE:
+        """Send the speech that was kept, or do so once there is a connection; False where none is, or it cannot be."""
+        if not self._undelivered or self.capture.talking or self._state.stage is not Stage.IDLE:
             return False
-        kept, self._kept = self._kept, None
+        if not self._up:
+            self._resend_wanted = True
+            self._emit(notices.RESEND_LATER)
+            return True
+        kept = self._undelivered.take(self._delivery.session)
+        if kept is None:
+            return False
+        self._resend_wanted = self._ignoring = False
         self._apply(Trigger.RESEND)
         kept.turn = self._state.turn
-        kept.start_over()
         self._open_turn(kept.turn, time.monotonic())
         self._latency.speech_ended(time.monotonic())
         self.capture.current = kept
-        self.update(kept_seconds=0.0)
         self._delivery.pump(kept)
         self._expect_answer()
         return True
 
-    def on_open_microphone(self, samples: Samples) -> None:
-        """Send what an open microphone hears; not while the agent speaks, or it would interrupt itself."""
+    def on_open_microphone(self, samples: Samples, ended_at: float) -> None:
+        """Send what an open microphone hears of the user; the agent's own voice would interrupt it."""
         state = self._state
-        if self._up and state.listening and not state.paused and not state.muted and not self._player.sounding:
-            self._delivery.stream(samples)
+        if self._up and state.listening and not state.paused and not state.muted:
+            self._delivery.stream(self.hearing.only_the_user(samples, ended_at))
+
+    def _on_block(self, samples: Samples, ended_at: float) -> None:
+        """Take a block from the microphone, which hears the speaker, too: its cues are no part of what is said."""
+        if self._cue_on_sound:  # a microphone that was closed hears nothing before this
+            self._cue_on_sound = False
+            self._cue(Cue.ON)
+        self.capture.on_block(self._player.cues.kept_out(samples, ended_at), ended_at)
 
     # --- what the connection does -------------------------------------------------------------------------------------
 
@@ -235,37 +271,93 @@ class Conversation:
     def on_up(self) -> None:
         """A session is open: send what was said before it was."""
         self._late.reset()
+        self._ignoring = False  # what was thrown away, this session has not heard
         self._controls.reset()
-        utterance = self.capture.current
-        if utterance is None or self._state.stage not in {Stage.TALKING, Stage.WAITING}:
-            return
-        lost_for_s = 0.0 if self._lost_at is None else time.monotonic() - self._lost_at
-        if utterance.complete and lost_for_s > self._settings.resend_within_s:
-            self._keep(utterance)
-            self._outcome = "failed"
-            self._end_turn()
-            return
+        self._delivery.begin_session()
+        self._keep_no_more()
+        utterance = self._undelivered_now
+        late = (
+            utterance is not None and utterance.complete and self._waited_s(utterance) > self._settings.resend_within_s
+        )
+        self._lost_at = None
+        if utterance is None:
+            if self._resend_wanted:
+                self.resend()
+        elif late:
+            self._keep_current()
+        else:
+            self._send_from_its_beginning(utterance)
+
+    def _send_from_its_beginning(self, utterance: Utterance) -> None:
         utterance.start_over()
+        self._understood = False
+        # What the last session understood of it, this one will say again.
+        self.update(user_text="", user_final="", reply_text="")
+        if utterance.resent:
+            self._emit(notices.RESENT)
         self._delivery.pump(utterance)
         if utterance.complete:
-            self._expect_answer()
+            self._await_answer(utterance)
 
     def on_lost(self) -> None:
         """The connection broke: what sounds may sound to its end, what is being said is still recorded."""
-        if self._lost_at is None or self._state.link is Link.UP:
+        was_up = self._state.link is Link.UP
+        if self._lost_at is None:
             self._lost_at = time.monotonic()
         self._controls.reset()
         self._stop_waiting()
+        self._keep_what_was_on_its_way()
         self._apply(Trigger.LOSE)
         if self._state.stage is Stage.ANSWERING:
             self._outcome = "failed"
-            self._finish_reply()
+            self._reply.finish(self._state)
+        elif was_up and self._undelivered_now is not None:
+            self._emit(notices.recorded(self._settings.resend_within_s))
+        if was_up and self._settings.ptt == "open" and not self._state.muted:
+            # Nobody can tell where in it an utterance begins and ends, and half an hour of a room is none.
+            self._emit(notices.UNHEARD)
+        self._keep_in_time()
+
+    def on_connecting_again(self) -> None:
+        """A connection is tried, for the user did something."""
+        self._apply(Trigger.CONNECT)
+        self.update(connection=replace(self._state.connection, ended_for=""))
+
+    def rest(self, why: str) -> None:
+        """There is no connection, and none is tried until the user does something."""
+        self._keep_no_more()
+        self._apply(Trigger.REST)
+        self.update(connection=replace(self._state.connection, ended_for=why))
+        self._keep_in_time()
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether somebody is talking or waits for an answer, and it was not in vain once already."""
+        utterance = self._undelivered_now
+        return utterance is not None and not utterance.resent
+
+    def on_stalled(self, stalled: bool) -> None:  # what the link's callback carries
+        """The server has stopped reading what it is sent, or reads again."""
+        self.update(connection=replace(self._state.connection, stalled=stalled))
+        if stalled:
+            self._emit(notices.STALLED)
+
+    def on_dropped(self, dropped_s: float) -> None:
+        """So much of an open microphone's sound was dropped, for the connection is slower than speech."""
+        before_s, after_s = self._state.dropped_seconds, round(self._state.dropped_seconds + dropped_s, 3)
+        self.update(dropped_seconds=after_s)
+        if before_s == 0.0 or int(after_s / DROPPED_TOLD_S) > int(before_s / DROPPED_TOLD_S):
+            self._emit(notices.dropped(after_s))
 
     def on_sent(self, message: ClientMessage) -> None:
         """A message has left this machine."""
         if isinstance(message, AudioChunk) and self._latency.first_chunk_sent():
             self._emit(self._latency.event())
         self._controls.on_sent(message)
+        self._delivery.pump(self._delivery.feeding)  # there may be room for more
+        self._tell_queue()
+
+    def _tell_queue(self) -> None:
         queued = round(self._delivery.queued_s(self.capture.current), 2)
         if abs(queued - self._state.queued_seconds) >= QUEUE_TOLD_S or (queued == 0.0 < self._state.queued_seconds):
             self.update(queued_seconds=queued)
@@ -274,12 +366,14 @@ class Conversation:
         """The conversation is over."""
         talking = self.capture.talking
         abandoned = self.capture.abandon()
+        self._keep_no_more()
+        self._withdraw(besides=abandoned)
         if abandoned is not None and not abandoned.closed:
             if talking:
                 self._emit(events.TalkEnded(abandoned.turn, round(abandoned.seconds, 3)))
             self._emit(events.Utterance(abandoned.turn, "discarded", round(abandoned.seconds, 3)))
             self._close_turn("discarded")
-        self._discard_kept()
+        self._undelivered.discard()
         self._silence()
         self._stop_waiting()
         self._controls.reset()
@@ -315,6 +409,11 @@ class Conversation:
             self._apply(Trigger.HEARD)
             self._open_turn(self._state.turn, time.monotonic())
         self._apply(message)
+        # What comes before the interruption is acknowledged was understood of the turn before it.
+        asked, answered = (figures[Action.INTERRUPT] for figures in (self._controls.asked, self._controls.answered))
+        if not answered or answered >= asked:
+            self._understood = True
+            self._undelivered.all_arrived()
         if message.is_final and self._latency.transcribed():
             self._emit(self._latency.event())
         self._emit(events.Transcription(self._state.turn, message.text, message.is_final))
@@ -334,25 +433,18 @@ class Conversation:
         self._last_chunk_at = time.monotonic()
         if self._latency.sounded():
             self._emit(self._latency.event())
-        try:
-            self._player.feed(message)
-        except SelamError as error:
-            self._on_undecodable(error)
-        if self._last_chunk_at - self._audio_told_at >= AUDIO_EVENT_EVERY_S:
-            self._audio_told_at = self._last_chunk_at
-            self._emit(events.Audio(self._state.turn, self._player.chunks))
+        self._reply.feed(message, self._state)
 
     def _on_audio_end(self, message: protocol.AudioEnd) -> None:
         if not self._player.active and not self._state.user_final and not self._state.reply_text:
             return  # nothing of this turn's answer has come: it ends a reply that was cut off before
-        self._finish_reply()
-        decoded_s = self._player.decoded_s if self._player.active else 0.0
-        self._emit(events.AudioEnd(self._state.turn, message.total_chunks, round(decoded_s, 3)))
+        self._reply.complete(message.total_chunks, self._state)
         if not self._player.active and self._state.stage in {Stage.WAITING, Stage.ANSWERING}:
             self._end_turn()
 
     def _on_control_ack(self, message: protocol.ControlAck) -> None:
         rtt_ms = self._controls.acknowledged(message)
+        self._undelivered.arrived(self._controls.answered[Action.INTERRUPT])
         self._apply(message)
         if rtt_ms is not None:
             self.update(connection=replace(self._state.connection, rtt_ms=round(rtt_ms, 1)))
@@ -366,25 +458,32 @@ class Conversation:
             self._outcome = "failed"
             self._end_turn()
 
-    def _on_undecodable(self, error: SelamError) -> None:
-        self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
-
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def _open_turn(self, turn: int, pressed_at: float) -> None:
         self._turn_open = True
+        self._understood = self._answered_early = False
         self._outcome = "answered"
         self._latency = LatencyOfTurn(turn, pressed_at)
-        self._audio_told_at = 0.0
+        self._reply.begin_turn()
 
     def _leave_turn(self) -> None:
         """The user goes on to a new turn: what is left of this one was cut off, or could not be delivered."""
+        self._keep_no_more()
         said = self.capture.current
-        if said is not None and said.complete and not said.closed:
-            self._keep(said)
+        waiting = said if self._state.stage is Stage.WAITING else None
+        if waiting is not None and not self._up:
+            self._undelivered.keep(waiting, "there is no connection")
             self._close_turn("failed")
-        else:
-            self._close_turn("interrupted")
+            return
+        self._doubt_early_answer()
+        rest = self._delivery.feeding
+        if rest is not None and not self._delivery.finish():
+            self._delivery.feeding = None
+            self._undelivered.keep(rest, "the connection is slower than you speak")
+        elif waiting is not None:
+            self._undelivered.doubt(waiting, self._controls.asked[Action.INTERRUPT] + 1)
+        self._close_turn("interrupted")
 
     def _close_turn(self, outcome: str) -> None:
         self._stop_waiting()
@@ -393,57 +492,51 @@ class Conversation:
             self._emit(events.TurnEnded(self._state.turn, outcome))
 
     def _end_turn(self) -> None:
+        self._doubt_early_answer()
         self.capture.forget()
+        if self._outcome == "answered":
+            self._reply.heard_whole(self._state)
         self._player.active = False
         self._apply(Trigger.FINISH)
         self._close_turn(self._outcome)
 
+    def _doubt_early_answer(self) -> None:
+        said, early = self.capture.current, self._answered_early
+        self._answered_early = False
+        if early and said is not None and said is not self._delivery.feeding:
+            self._undelivered.doubt(said, self._controls.asked[Action.INTERRUPT] + 1)
+
     def _answering(self) -> None:
         self._stop_waiting()
+        if self._player.replaying:
+            self._player.stop()  # the new answer is what counts
         if not self._turn_open and self._state.stage is Stage.ANSWERING:
             self._open_turn(self._state.turn, time.monotonic())  # the agent speaks without being asked
         self._last_chunk_at = time.monotonic()
         self._tick()
 
     def _silence(self) -> None:
-        if not self._player.sounding:
-            return
-        heard_s = self._player.stop()
-        self._emit(events.Interrupted(self._state.turn, round(heard_s, 3)))
-
-    def _finish_reply(self) -> None:
-        try:
-            self._player.finish()
-        except SelamError as error:
-            self._on_undecodable(error)
-        if self._player.chunks:
-            self._emit(events.Audio(self._state.turn, self._player.chunks))
+        """Cut the agent off: its sound, or a text whose sound has not come yet."""
+        self._reply.cut_off(self._state, is_text_due=self._state.stage is Stage.ANSWERING)
 
     def _tick(self) -> None:
         """Follow a reply while it sounds; the one timer that asks instead of being told, for the speaker can't tell."""
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
-        self._tell_playout()
+        self._reply.tell_playout(self._state)
         if self._state.stage is Stage.ANSWERING:
             self._end_if_over()
         if self._state.stage is Stage.ANSWERING or self._player.sounding:
             self._ticking = asyncio.get_running_loop().call_later(TICK_S, self._tick)
-
-    def _tell_playout(self) -> None:
-        now = time.monotonic()
-        if not self._player.audible or now - self._playout_told_at < PLAYOUT_EVENT_EVERY_S:
-            return
-        self._playout_told_at = now
-        buffered_ms, target_ms, breaks = self._player.playout
-        heard_s = round(self._player.heard_s, 3)
-        self._emit(events.Playout(self._state.turn, heard_s, round(buffered_ms, 1), target_ms, breaks))
+        elif self._player.replaying:
+            self._player.stop()
 
     def _end_if_over(self) -> None:
         if self._player.active and self._player.drained:
             self._end_turn()
         elif time.monotonic() - self._last_chunk_at > REPLY_STALL_S and self._player.playout[0] == 0.0:
-            self._finish_reply()
+            self._reply.finish(self._state)
             self._end_turn()
 
     def _expect_answer(self) -> None:
@@ -454,7 +547,7 @@ class Conversation:
         self._no_answer = None
         if self._state.stage is not Stage.WAITING:
             return
-        self._notice("no_answer", "warning", "No answer came in 30 seconds.", "Say it again, or check the microphone.")
+        self._emit(notices.NO_ANSWER)
         self._outcome = "failed"
         self._end_turn()
 
@@ -467,56 +560,112 @@ class Conversation:
 
     def _on_growth(self, utterance: Utterance) -> None:
         self._delivery.pump(utterance)
+        self._tell_queue()
         if utterance.seconds >= self._settings.max_talk_s and self._state.stage is Stage.TALKING:
-            longest = f"{self._settings.max_talk_s} seconds are the most that one utterance may last."
-            self._notice("too_long", "warning", longest, "It was sent; press again to go on.")
+            self._emit(notices.too_long(self._settings.max_talk_s))
             self.close_microphone()
 
     def _on_complete(self, utterance: Utterance) -> None:
         if self._state.stage is Stage.TALKING:
             self._apply(Trigger.RELEASE)
+        opening = self._state.microphone.opening
         self._emit(events.TalkEnded(utterance.turn, round(utterance.seconds, 3)))
+        self._cue(Cue.OFF)
         if not utterance.audio:
-            self._notice(
-                "nothing_heard", "warning", "The microphone delivered no sound.", "Check it with selam-voice devices."
-            )
+            self._emit(notices.NOT_OPENED if opening else notices.NO_SOUND)
             self._emit(events.Utterance(utterance.turn, "discarded", 0.0))
             self._outcome = "discarded"
             self._end_turn()
             return
         self._delivery.pump(utterance)
+        self._tell_queue()
         if self._player.let_go():
+            self._answered_early = True
             self._apply(Trigger.ANSWER)
             self._answering()
-        elif self._up and not self._state.user_text and loudest_rms(utterance.audio) <= self._state.vad_threshold:
-            self._tell_of_silence(utterance)
         elif self._up:
-            self._expect_answer()
+            self._await_answer(utterance)
+        else:
+            self._keep_in_time()
 
-    def _tell_of_silence(self, utterance: Utterance) -> None:
-        """No frame reached the level that counts as speech: nobody need wait for an answer to that."""
-        heard, needed = dbfs(loudest_rms(utterance.audio)), dbfs(self._state.vad_threshold)
-        sentence = f"What you said was too quiet for the agent: {heard:.0f} dBFS, and it takes {needed:.0f}."
-        self._notice(
-            "too_quiet", "warning", sentence, "Speak closer, choose another microphone, or lower the VAD threshold."
-        )
+    def _await_answer(self, utterance: Utterance) -> None:
+        loudest = loudest_rms(utterance.audio)
+        if self._understood or loudest > self._state.vad_threshold:
+            self._expect_answer()
+            return
+        # No frame reached the level that counts as speech: nobody need wait for an answer to that.
+        self._emit(notices.too_quiet(loudest, self._state.vad_threshold))
         self._outcome = "failed"
         self._end_turn()
 
-    def _keep(self, utterance: Utterance) -> None:
-        """Put by what could not be delivered; what is kept already comes before it."""
-        self._emit(events.Utterance(utterance.turn, "kept", round(utterance.seconds, 3)))
-        if self._kept is not None:
-            utterance.audio[:0] = self._kept.audio
-        self._kept = utterance
-        self.update(kept_seconds=round(utterance.seconds, 3))
-        self._notice("kept", "info", f"{utterance.seconds:.1f} s of speech are kept.", "Send them with resend.")
+    # --- what the connection does not carry ---------------------------------------------------------------------------
 
-    def _discard_kept(self) -> None:
-        if self._kept is not None:
-            self._emit(events.Utterance(self._kept.turn, "discarded", round(self._kept.seconds, 3)))
-            self._kept = None
-            self.update(kept_seconds=0.0)
+    @property
+    def _undelivered_now(self) -> Utterance | None:
+        """What is being said, or was said and is not answered."""
+        return self.capture.current if self._state.stage in {Stage.TALKING, Stage.WAITING} else None
+
+    def _waited_s(self, utterance: Utterance) -> float:
+        """For how long an utterance has been without a connection: since the loss that cut it, else since its end."""
+        if self._lost_at is None:
+            return 0.0
+        cut = self._lost_at > utterance.pressed_at
+        return time.monotonic() - (self._lost_at if cut else utterance.ended_at)
+
+    def _keep_in_time(self) -> None:
+        """Keep what was said once it is too late to send it unasked, at once where no connection is tried."""
+        utterance = self._undelivered_now
+        if utterance is None or not utterance.complete or self._up or self._keeping is not None:
+            return
+        resting = self._state.link is Link.RESTING
+        if self._lost_at is None and not resting:
+            return  # the first connection is still being made
+        left_s = 0.0 if resting else max(0.0, self._settings.resend_within_s - self._waited_s(utterance))
+        self._keeping = asyncio.get_running_loop().call_later(left_s, self._keep_current)
+
+    def _keep_no_more(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+
+    def _keep_current(self) -> None:
+        self._keep_no_more()
+        utterance = self._undelivered_now
+        if utterance is None or not utterance.complete:
+            return
+        within_s = self._settings.resend_within_s
+        resting = self._state.link is Link.RESTING
+        self._undelivered.keep(
+            utterance, "there is no session" if resting else f"the connection was away for more than {within_s} s"
+        )
+        self._outcome = "failed"
+        self._end_turn()
+        self._tell_queue()  # what is kept does not wait to be sent
+
+    def _keep_what_was_on_its_way(self) -> None:
+        """Keep what turns before this one said, where the server gave no sign that it has it."""
+        self._doubt_early_answer()
+        lost = self._undelivered.lose()
+        cut = self._delivery.withdraw()
+        if cut is not None:
+            lost.append(cut)
+        for utterance in lost:
+            if utterance is not self._undelivered_now:
+                self._undelivered.keep(utterance, "the connection was lost before it had all arrived")
+
+    def _withdraw(self, *, besides: Utterance | None) -> None:
+        """Take back all audio that has not left; `besides` is accounted for by whoever asks."""
+        cut = self._delivery.withdraw()
+        if cut is not None and cut is not besides:
+            self._emit(events.Utterance(cut.turn, "discarded", round(cut.seconds, 3)))
+
+    def _throw_away_undelivered(self) -> None:
+        """The user no longer wants an answer: what could not be delivered is not kept either."""
+        said = self.capture.current
+        self._keep_no_more()
+        if said is not None and not (said.closed and self._up):
+            self._withdraw(besides=said)
+            self._emit(events.Utterance(said.turn, "discarded", round(said.seconds, 3)))
 
     # --- small things -------------------------------------------------------------------------------------------------
 
@@ -530,5 +679,6 @@ class Conversation:
         if not self._state.listening:
             self._controls.request(Action.START_LISTENING)
 
-    def _notice(self, code: str, severity: str, message: str, remedy: str = "") -> None:
-        self._emit(events.Notice(code, severity, message, remedy))
+    def _cue(self, cue: Cue) -> None:
+        if self._cues_on and self._state.volume:
+            self._player.cues.play(cue, time.monotonic(), self._player.delay())

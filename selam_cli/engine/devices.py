@@ -1,26 +1,41 @@
-"""The engine's microphone and speaker: opening, changing, and coming back after a loss."""
+"""The engine's microphone and speaker: what is opened when, and what their sound and their losses mean."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Final
 
+from selam_cli.core.pcm import FlatLine, Samples
+from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.core.session import MicrophoneState
 from selam_cli.engine import events
 from selam_cli.engine.conversation import Conversation
+from selam_cli.engine.in_use import InUse, Opening
+from selam_cli.engine.outlet import Outlet
 from selam_cli.engine.reply import ReplyPlayer
-from selam_cli.errors import DeviceError, SelamError
+from selam_cli.errors import DeviceError
 from selam_cli.settings import Settings
-from selam_cli.sound.microphone import Microphone, open_microphone
-from selam_cli.sound.speaker import Speaker, open_speaker
+from selam_cli.sound import devices, microphone, speaker
+from selam_cli.sound.files import NullSpeaker
+from selam_cli.sound.microphone import Microphone
+from selam_cli.sound.roster import Roster, RosterWatch
 
-TRY_AGAIN_S: Final = 0.5
+SILENT_FOR_S: Final = 2.0
+STAND_IN_AFTER_S: Final = 3.0
+"""How long a reply waits for a speaker that is gone; then it goes on unheard, so that its turn can end."""
+
+LEAVE_WITHIN_S: Final = 1.0
+"""A sound server that stands still never lets go of a stream."""
 
 
 class Devices:
-    """Holds the microphone open and gated, and the speaker ready, for as long as the conversation lasts."""
+    """Holds the microphone open and gated, and the speaker ready, for as long as the conversation lasts.
+
+    With `microphone = "per_turn"` the microphone is open only while somebody talks; a file in its place always is.
+    """
 
     def __init__(
         self,
@@ -32,112 +47,227 @@ class Devices:
         self._conversation = conversation
         self._player = player
         self._emit = emit
-        self._input = settings.input
-        self._output = settings.output
-        self._microphone: Microphone | None = None
-        self._speaker: Speaker | None = None
-        self._again: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._wanted_microphone = settings.input
+        self._per_turn = settings.microphone == "per_turn" and settings.ptt != "open"
+        self._needed_for: set[str] = set()
+        self._thread = ThreadPoolExecutor(1, "sound")
+        self._microphone = InUse[Microphone](
+            "microphone", settings.input, thread=self._thread, emit=emit,
+            is_device=microphone.is_device, open_device=self._open_microphone, on_change=self._on_microphone,
+        )  # fmt: skip
+        self._speaker = InUse[Outlet](
+            "speaker", settings.output, thread=self._thread, emit=emit,
+            is_device=speaker.is_device, open_device=self._open_speaker, on_change=self._on_speaker,
+        )  # fmt: skip
+        self._roster: RosterWatch | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._stand_in: NullSpeaker | None = None
+        self._stand_in_soon: asyncio.TimerHandle | None = None
+        self._flat = FlatLine()
+        self._silence_told_in = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.hung = False
+        """A device could not be closed: the process can only be left without its threads."""
+
+    # --- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Open both. Raises DeviceError without a microphone; without a speaker the text goes on with a notice."""
-        self._open_microphone()
+        self._loop = asyncio.get_running_loop()
+        self._player.make_pull(WIRE_RATE_HZ)  # an answer that comes before the speaker is open waits for it
+        if self._per_turn and microphone.is_device(self._wanted_microphone):
+            await self._look_for_microphone()
+        else:
+            await self._microphone.open()
         try:
-            self._open_speaker()
+            await self._speaker.open()
         except DeviceError as error:
             self._emit(events.Notice("no_speaker", "warning", error.reason, error.remedy))
-            self._output = "null"
-            self._open_speaker()
+            self._use_stand_in()
+            self._conversation.update(speaker=NullSpeaker.name)
+        self._roster = RosterWatch(self._loop, self._on_roster)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close both."""
-        self._closed = True
-        if self._again is not None:
-            self._again.cancel()
-        for device in (self._microphone, self._speaker):
-            if device is not None:
-                device.close()
+        if self._roster is not None:
+            self._roster.stop()
+        if self._renewing is not None:
+            self._renewing.cancel()
+        self._microphone.close()
+        self._speaker.close()
+        self._end_stand_in()
         self._conversation.update(microphone=MicrophoneState())
+        closed = asyncio.get_running_loop().run_in_executor(self._thread, lambda: None)
+        _, waiting = await asyncio.wait({closed}, timeout=LEAVE_WITHIN_S)
+        self.hung = bool(waiting)
+        self._thread.shutdown(wait=False, cancel_futures=self.hung)
+
+    # --- from the conversation and the user ---------------------------------------------------------------------------
 
     def speak(self) -> None:
         """A file in place of a microphone begins to speak."""
-        if self._microphone is not None and not self._conversation.capture.talking:
-            self._microphone.speak()
+        opening = self._microphone.current
+        if opening is not None and opening.device is not None and not self._conversation.capture.talking:
+            opening.device.speak()
 
-    def change_microphone(self, name: str) -> None:
-        """Use another microphone. Raises DeviceError or UsageFault, and keeps the one in use, where it can't be had."""
-        before, self._input = self._input, name
-        try:
-            self._open_microphone()
-        except SelamError:
-            self._input = before
-            raise
+    def on_event(self, event: events.Event) -> None:
+        """Somebody begins to talk, or has talked."""
+        if isinstance(event, events.TalkStarted):
+            self._flat = FlatLine()
+            self.need_microphone("talking", needed=True)
+        elif isinstance(event, events.TalkEnded):
+            self.need_microphone("talking", needed=False)
 
-    def change_speaker(self, name: str) -> None:
-        """Use another speaker. Raises DeviceError or UsageFault, and keeps the one in use, where it can't be had."""
-        before, self._output = self._output, name
-        try:
-            self._open_speaker()
-        except SelamError:
-            self._output = before
-            raise
+    def need_microphone(self, why: str, *, needed: bool) -> None:
+        """Have the microphone open for this, or no longer; where it is open all the time, this changes nothing."""
+        (self._needed_for.add if needed else self._needed_for.discard)(why)
+        if self._per_turn:
+            self._microphone.need(needed=bool(self._needed_for))
+            self._tell_microphone()
 
-    def _open_microphone(self) -> None:
-        opened = open_microphone(
-            self._input,
-            self._conversation.capture.on_block,
-            self._on_microphone_lost,
-            loop=asyncio.get_running_loop(),
-        )
-        if self._microphone is not None:
-            self._microphone.close()
-        self._microphone = opened
-        self._conversation.update(microphone=MicrophoneState(opened.name, opened.rate_hz, open=True))
+    def change_microphone(self, name: str) -> Coroutine[Any, Any, None] | None:
+        """Use another microphone; what is returned is to be awaited.
 
-    def _open_speaker(self) -> None:
-        opened = open_speaker(
-            self._output, self._player.make_pull, self._on_speaker_lost, loop=asyncio.get_running_loop()
-        )
-        if self._speaker is not None:
-            self._speaker.close()
-        self._speaker = opened
-        self._player.delay = lambda: opened.delay_s
-        self._conversation.update(speaker=opened.name)
+        Raises DeviceError or UsageFault, here or there, and keeps the one in use, where it can't be had.
+        """
+        change = self._microphone.change(name)
+        return None if change is None else self._with_a_new_list(change, self._microphone, name)
 
-    def _on_microphone_lost(self, reason: str) -> None:
-        if self._closed:
+    def change_speaker(self, name: str) -> Coroutine[Any, Any, None] | None:
+        """Use another speaker; as `change_microphone`."""
+        change = self._speaker.change(name)
+        return None if change is None else self._with_a_new_list(change, self._speaker, name)
+
+    # --- the microphone -----------------------------------------------------------------------------------------------
+
+    async def _look_for_microphone(self) -> None:
+        """Make sure, without opening it, that there is one."""
+        assert self._loop is not None  # noqa: S101  # it is open
+        find = devices.find_device
+        _, found = await self._loop.run_in_executor(self._thread, find, self._wanted_microphone, "input")
+        self._microphone.expect(found.name)
+        self._conversation.update(microphone=MicrophoneState(found.name))
+
+    def _open_microphone(self, opening: Opening[Microphone]) -> Microphone:
+        assert self._loop is not None  # noqa: S101  # it is open
+        take = self._conversation.hearing.on_block
+        listened_to = microphone.is_device(opening.spec)
+
+        def on_block(samples: Samples, ended_at: float) -> None:
+            if self._microphone.is_current(opening):
+                self._microphone.sounded(opening)
+                if listened_to:
+                    self._look_for_silence(samples)
+                take(samples, ended_at)
+
+        def on_lost(reason: str) -> None:
+            self._microphone.on_lost(opening, reason)
+
+        return microphone.open_microphone(opening.spec, on_block, on_lost, loop=self._loop)
+
+    def _on_microphone(self, _: Opening[Microphone] | None) -> None:
+        self._tell_microphone()
+
+    def _tell_microphone(self) -> None:
+        current = self._microphone.current
+        waiting = self._microphone.needed and not self._microphone.lost_name
+        if current is None or current.device is None:
+            told = replace(self._conversation.state.microphone, open=False, opening=waiting)
+        else:
+            opening = waiting and not current.sounded
+            told = MicrophoneState(current.device.name, current.device.rate_hz, open=True, opening=opening)
+        self._conversation.update(microphone=told)
+
+    def _look_for_silence(self, samples: Samples) -> None:
+        """Tell once a turn of a microphone that delivers nothing: its own switch is off, or it is the wrong one."""
+        self._flat.feed(samples)
+        turn = self._conversation.state.turn
+        if self._flat.seconds < SILENT_FOR_S or turn == self._silence_told_in or not self._conversation.capture.talking:
             return
-        state = self._conversation.state.microphone
-        self._conversation.update(microphone=MicrophoneState(state.name, state.rate_hz, open=False))
+        self._silence_told_in = turn
+        remedy = "Look for a mute switch on it or in the system's sound settings, or choose another."
         self._emit(
-            events.Notice("microphone_lost", "warning", f"The microphone is gone: {reason}", "It is tried again.")
+            events.Notice("microphone_silent", "warning", "Your microphone is silent: nothing comes in.", remedy)
         )
-        self._try_again()
 
-    def _on_speaker_lost(self, reason: str) -> None:
-        if self._closed:
-            return
-        self._conversation.update(speaker="")
-        self._emit(
-            events.Notice("speaker_lost", "warning", f"The speaker is gone: {reason}", "It is tried again by itself.")
+    # --- the speaker --------------------------------------------------------------------------------------------------
+
+    def _open_speaker(self, opening: Opening[Outlet]) -> Outlet:
+        loop = self._loop
+        assert loop is not None  # noqa: S101  # it is open
+        return Outlet(
+            opening.spec,
+            loop=loop,
+            thread=self._thread,
+            on_first=lambda: self._speaker.sounded(opening),
+            on_lost=lambda reason: self._speaker.on_lost(opening, reason),
         )
-        self._try_again()
 
-    def _try_again(self) -> None:
-        if self._again is None:
-            self._again = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._reopen)
+    def _on_speaker(self, opening: Opening[Outlet] | None) -> None:
+        if opening is None or opening.device is None:
+            self._conversation.update(speaker="")
+            if self._stand_in is None and self._stand_in_soon is None and self._loop is not None:
+                self._stand_in_soon = self._loop.call_later(STAND_IN_AFTER_S, self._use_stand_in)
+        elif opening.device.silent:
+            self._end_stand_in()
+            outlet = opening.device
+            outlet.play(self._player.make_pull(outlet.rate_hz))
+            self._player.delay = lambda: outlet.delay_s
+            self._conversation.update(speaker=outlet.name)
 
-    def _reopen(self) -> None:
-        self._again = None
-        if self._closed:
-            return
-        if not self._conversation.state.microphone.open:
-            with contextlib.suppress(SelamError):
-                self._open_microphone()
-                self._emit(events.Notice("microphone_back", "info", "The microphone is back."))
-        if not self._conversation.state.speaker:
-            with contextlib.suppress(SelamError):
-                self._open_speaker()
-                self._emit(events.Notice("speaker_back", "info", "The speaker is back."))
-        if not self._conversation.state.microphone.open or not self._conversation.state.speaker:
-            self._try_again()
+    def _use_stand_in(self) -> None:
+        self._stand_in_soon = None
+        if self._player.sounding:
+            self._emit(
+                events.Notice("reply_unheard", "warning", "The answer goes on unheard.", "Play it again with replay.")
+            )
+        self._player.delay = lambda: 0.0
+        self._stand_in = NullSpeaker(self._player.make_pull, asyncio.get_running_loop())
+
+    def _end_stand_in(self) -> None:
+        if self._stand_in_soon is not None:
+            self._stand_in_soon.cancel()
+            self._stand_in_soon = None
+        if self._stand_in is not None:
+            self._stand_in.close()
+            self._stand_in = None
+
+    # --- the system's devices -----------------------------------------------------------------------------------------
+
+    def _on_roster(self, roster: Roster | None) -> None:
+        if roster is not None and self._nothing_is_open():
+            # What a library has learned about a system without its sound server, it keeps.
+            self._renew_soon(only_if=self._nothing_is_open)
+        microphone_stays = self._microphone.on_listed(None if roster is None else roster.inputs)
+        speaker_stays = self._speaker.on_listed(None if roster is None else roster.outputs)
+        if microphone_stays or speaker_stays:
+            self._renew_soon()
+
+    def _nothing_is_open(self) -> bool:
+        return self._microphone.current is None and self._speaker.current is None
+
+    def _renew_soon(self, only_if: Callable[[], bool] = lambda: True) -> None:
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew(only_if))
+
+    async def _renew(self, only_if: Callable[[], bool] = lambda: True) -> None:
+        """Close both for a moment: a library that lists its devices only as it starts has to start again."""
+        async with self._microphone.lock, self._speaker.lock:
+            if only_if():  # what waited for the locks may have opened them
+                self._microphone.drop()
+                self._speaker.drop()
+                await asyncio.get_running_loop().run_in_executor(self._thread, devices.look_again)
+            self._renewing = None
+        self._microphone.settle_soon()
+        self._speaker.settle_soon()
+
+    async def _with_a_new_list(self, change: Coroutine[Any, Any, None], in_use: InUse[Any], name: str) -> None:
+        try:
+            await change
+        except DeviceError:
+            if not in_use.is_listed(name) or in_use.follows_default:
+                raise
+            await self._renew()
+            again = in_use.change(name)
+            if again is not None:
+                await again

@@ -22,14 +22,17 @@ from selam_cli.core.session import Connection, SessionState, Stage
 from selam_cli.credentials import Credentials
 from selam_cli.engine import events
 from selam_cli.engine.agent_process import AgentProcess
-from selam_cli.engine.capture import RoomMeter
+from selam_cli.engine.calm_texts import CalmTexts
 from selam_cli.engine.commands import Command, Verb
 from selam_cli.engine.conversation import Conversation
 from selam_cli.engine.devices import Devices
+from selam_cli.engine.event_log import EventLog
 from selam_cli.engine.link import Link, LinkCallbacks
+from selam_cli.engine.refusals import SessionOver
 from selam_cli.engine.reply import ReplyPlayer
+from selam_cli.engine.room import RoomMeter
 from selam_cli.engine.target import Target
-from selam_cli.errors import AccessRefused, SelamError, UsageFault
+from selam_cli.errors import AccessRefused, SelamError, ServiceError, UsageFault
 from selam_cli.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ class VoiceEngine:
         """`with_devices` False: sound comes through `conversation.capture` and goes nowhere (`ask`)."""
         self._settings = settings
         self._target = target
-        self._emit = emit
+        self._emit = emit = CalmTexts(EventLog(emit))
         self._attempts = attempts
         self._with_devices = with_devices
         self._player = player or ReplyPlayer()
@@ -70,8 +73,9 @@ class VoiceEngine:
         self._status = 0
         self._failure: SelamError | None = None
         self._ever_up = False
-        self._outage_told = False
+        self._outage_told: set[str] = set()
         self._malformed_told: set[tuple[str, str]] = set()
+        self._floods_told: set[str] = set()
         self._session_id: str | None = None
         self._ended_status = ""
         self._levels: asyncio.TimerHandle | None = None
@@ -100,6 +104,7 @@ class VoiceEngine:
             self._start_link()
             if self._with_devices:
                 await self.devices.open()
+                await self.conversation.hearing.load()
         except SelamError as error:
             self.fail(error)
         await self._quit.wait()
@@ -129,8 +134,12 @@ class VoiceEngine:
         if self._failure is not None and not self._status:
             self._status = self._failure.exit_code
         self.conversation.close()
-        self.devices.close()
+        await self.devices.close()
+        was_up = self._link is not None and self._link.up
         await self._close_link()
+        if was_up and not self._ended_status:
+            sentence = "The server did not confirm the end of the session within 2 seconds."
+            self._emit(events.Notice("no_goodbye", "info", sentence, "It may count it as open for a while."))
         if self._agent is not None:
             await self._agent.stop()
         for task in self._tasks:
@@ -185,6 +194,9 @@ class VoiceEngine:
             on_lost=self._on_lost,
             on_retry=lambda attempt, delay: self._emit(events.Reconnecting(attempt, round(delay, 2))),
             on_sent=self.conversation.on_sent,
+            on_stalled=self.conversation.on_stalled,
+            on_dropped=self.conversation.on_dropped,
+            on_flood=self._on_flood,
         )
 
     def _on_message(self, message: ServerMessage) -> None:
@@ -204,7 +216,7 @@ class VoiceEngine:
 
     def _on_up(self) -> None:
         self._ever_up = True
-        self._outage_told = False
+        self._outage_told.clear()
         self._failure = None
         self._ended_status = ""
         self.conversation.on_up()
@@ -213,20 +225,49 @@ class VoiceEngine:
 
     def _on_lost(self, error: SelamError) -> None:
         self._failure = error
-        if not self._outage_told:
-            self._outage_told = True
+        if error.reason not in self._outage_told:  # each reason once an outage, however often it is met
+            self._outage_told.add(error.reason)
             self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
         self.conversation.on_lost()
 
     def _on_final(self, error: SelamError) -> None:
-        self._failure = error
+        """The connection ended for good; the face stays where the user may read why and do something about it."""
         self.conversation.on_lost()
+        if isinstance(error, SessionOver) and self._attempts is None:
+            self._on_session_over(error)
+            return
+        self._failure = error
         self.conversation.close_microphone()
-        if isinstance(error, AccessRefused) and self._attempts is None:
-            # The face stays: the user may read why, and switch to the embedded agent.
+        if isinstance(error, (AccessRefused, ServiceError)) and self._attempts is None:
             self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
+            self.conversation.rest("refused")
         else:
             self.fail(error)
+
+    def _on_session_over(self, over: SessionOver) -> None:
+        """The server has ended the session: who is talking goes on in a new one, everybody else is left in peace."""
+        self._emit(events.Notice("session_over", "info", over.reason, over.remedy))
+        if self.conversation.unanswered:
+            self._connect_again()
+        else:
+            self.conversation.rest(over.why)
+
+    def _connect_again(self) -> None:
+        self._outage_told.clear()
+        self.conversation.on_connecting_again()
+        self._start_link()
+
+    def _wake(self) -> None:
+        """The user does something: try at once, and begin a session anew where the server had ended the last one.
+
+        A refusal is left alone: what was refused is refused again.
+        """
+        if self._link is None:
+            return
+        if self._link_task is not None and not self._link_task.done():
+            self._link.hurry()
+        elif self.conversation.state.connection.ended_for not in {"", "refused"}:
+            self._connect_again()
 
     def _on_malformed(self, error: MalformedPayload) -> None:
         if (error.event, error.problem) in self._malformed_told or len(self._malformed_told) > 20:
@@ -238,17 +279,37 @@ class VoiceEngine:
             )
         )
 
+    def _on_flood(self, kind: str) -> None:
+        if kind not in self._floods_told:
+            self._floods_told.add(kind)
+            sentence = f"The server sends so much of one kind ({kind}) that nobody could read it."
+            self._emit(events.Notice("flood", "warning", sentence, "What is too much of it is passed over."))
+
     # --- commands -----------------------------------------------------------------------------------------------------
 
     def execute(self, command: Command) -> None:
         """Carry a command out; one that carries an id is answered by an `ack`."""
         try:
-            message = self._EXECUTE[command.verb](self, command) or ""
+            outcome = self._EXECUTE[command.verb](self, command)
         except SelamError as error:
             self._answer(command, error)
         else:
-            if command.id is not None:
-                self._emit(events.Ack(command.id, ok=True, message=message))
+            if outcome is None:
+                self._confirm(command)
+            else:
+                self._spawn(self._answer_later(command, outcome))
+
+    async def _answer_later(self, command: Command, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except SelamError as error:
+            self._answer(command, error)
+        else:
+            self._confirm(command)
+
+    def _confirm(self, command: Command) -> None:
+        if command.id is not None:
+            self._emit(events.Ack(command.id, ok=True, message=""))
 
     def refuse(self, error: UsageFault, command_id: int | str | None) -> None:
         """Answer a line that is no command."""
@@ -262,8 +323,7 @@ class VoiceEngine:
             self._emit(events.Ack(command.id, ok=False, message=error.reason))
 
     def _press(self, command: Command) -> None:
-        if self._link is not None:
-            self._link.hurry()
+        self._wake()
         self.devices.speak()
         self.conversation.press(command.at or time.monotonic())
 
@@ -271,6 +331,7 @@ class VoiceEngine:
         self.conversation.release(command.at or time.monotonic(), inferred=command.inferred)
 
     def _listen(self, command: Command) -> None:
+        self._wake()
         self.conversation.control(Action.START_LISTENING if command.switched_on else Action.STOP_LISTENING)
 
     def _replay(self, _: Command) -> None:
@@ -278,6 +339,7 @@ class VoiceEngine:
             raise UsageFault("There is no reply to play again now.", "Wait for an answer first.")
 
     def _resend(self, _: Command) -> None:
+        self._wake()
         if not self.conversation.resend():
             raise UsageFault("There is no kept speech that could be sent now.", "Speak, or wait for the connection.")
 
@@ -285,7 +347,8 @@ class VoiceEngine:
         if self._link is not None and self._link_task is not None and not self._link_task.done():
             self._link.hurry()
             return
-        self._start_link()
+        self._failure = None
+        self._connect_again()
 
     def _voice(self, command: Command) -> None:
         self.conversation.update(voice=command.argument)
@@ -330,7 +393,7 @@ class VoiceEngine:
     def _switch(self, _: Command) -> None:
         self._spawn(self._switch_to_local())
 
-    _EXECUTE: Final[dict[Verb, Callable[[VoiceEngine, Command], str | None]]] = {
+    _EXECUTE: Final[dict[Verb, Callable[[VoiceEngine, Command], Coroutine[Any, Any, None] | None]]] = {
         Verb.PRESS: _press,
         Verb.RELEASE: _release,
         Verb.DISCARD: lambda self, _: self.conversation.discard(),
@@ -350,6 +413,7 @@ class VoiceEngine:
         Verb.SPEAKER: lambda self, command: self.devices.change_speaker(command.argument),
         Verb.VOLUME: lambda self, command: self.conversation.set_volume(command.number),
         Verb.MUTE: lambda self, command: self.conversation.mute(on=command.switched_on),
+        Verb.CUES: lambda self, command: self.conversation.switch_cues(on=command.switched_on),
         Verb.DEVICES: _list_devices,
         Verb.CALIBRATE: _calibrate,
         Verb.LEVELS: _set_levels,
@@ -379,27 +443,19 @@ class VoiceEngine:
 
     async def _measure_room(self) -> None:
         capture = self.conversation.capture
-        if capture.talking:
-            self._emit(events.Notice("calibrated", "warning", "The room is not measured while you talk.", "Try again."))
+        if capture.talking or self._player.sounding:
+            who = "you talk" if capture.talking else "the agent speaks"
+            self._emit(events.Notice("calibrated", "warning", f"The room is not measured while {who}.", "Try again."))
             return
         room, before = RoomMeter(), capture.on_open
         capture.on_open = room.feed
+        self.devices.need_microphone("measuring", needed=True)
         try:
-            await asyncio.sleep(RoomMeter.LISTEN_S)
+            await room.listen()
         finally:
             capture.on_open = before
-        proposal = room.proposal
-        if proposal is None:
-            self._emit(events.Notice("calibrated", "warning", "The microphone delivered no sound.", "Choose another."))
-            return
-        self._emit(
-            events.Notice(
-                "calibrated",
-                "info",
-                f"This room's noise is {room.noise_dbfs:.0f} dBFS: a vad_threshold of {proposal} keeps it out.",
-                f"vad-threshold {proposal}",
-            )
-        )
+            self.devices.need_microphone("measuring", needed=False)
+        self._emit(room.verdict)
 
     async def _switch_to_local(self) -> None:
         await self._close_link()
@@ -407,7 +463,7 @@ class VoiceEngine:
         self._failure = None
         self._status = 0
         self.conversation.update(connection=Connection(server=self._target.shown, kind="embedded"))
-        self._start_link()
+        self._connect_again()
 
     def _tell_level(self) -> None:
         meter = self.conversation.capture.meter
@@ -430,17 +486,25 @@ class VoiceEngine:
         if not self._restart_wanted or self._link is None or self.conversation.state.stage is not Stage.IDLE:
             return
         self._restart_wanted = False
-        self._spawn(self._link.restart())
+        if self.conversation.state.connection.ended_for:
+            self._connect_again()  # another voice or key may not be refused
+        else:
+            self._spawn(self._link.restart())
 
     def _emitted(self, event: events.Event) -> None:
         self._emit(event)
+        self.devices.on_event(event)
         if isinstance(event, events.TurnEnded) and self._restart_wanted and self._restarting is None:
             self._restarting = asyncio.get_running_loop().call_later(0, self._restart_if_idle)
 
     def _tell_of_missing_key(self) -> None:
+        credentials = self._target.credentials
+        if credentials.problem:
+            self._emit(events.Notice("key_problem", "warning", credentials.problem, credentials.remedy))
         if self._target.kind == "embedded" and not self._settings.local:
-            sentence = "No API key is set, so you talk with the embedded agent on this machine."
-            self._emit(events.Notice("no_key", "info", sentence, "Set SELAM_API_KEY to talk with the hosted one."))
+            sentence = "No API key is known, so you talk with the embedded agent on this machine."
+            remedy = "Run selam-voice login, or set SELAM_API_KEY, to talk with the hosted one."
+            self._emit(events.Notice("no_key", "info", sentence, remedy))
 
     def _warn_of_mismatch(self) -> None:
         warning = catalog.mismatch(self.conversation.state.voice, self.conversation.state.language)

@@ -7,10 +7,12 @@ their names and fields, so they change only with a line in CHANGELOG.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Final, TypeVar
 
+from selam_cli.core.plain_text import plain_json
+from selam_cli.core.redaction import Redactor
 from selam_cli.core.session import Connection, MicrophoneState, Phase, SessionState
 
 PROTOCOL_VERSION: Final = 1
@@ -118,11 +120,16 @@ class AudioEnd(Event):
 
 @dataclass(frozen=True, slots=True)
 class Interrupted(Event):
-    """The reply was cut off; `heard_seconds` of it had sounded."""
+    """The reply was cut off; `heard_seconds` of it had sounded.
+
+    `heard_text` is the beginning of the turn's text that had been said by then, an estimate in whole words; null where
+    there is no text, or where a reply was only played again.
+    """
 
     name: ClassVar[str] = "interrupted"
     turn: int
     heard_seconds: float
+    heard_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +213,10 @@ class StateChanged(Event):
     reply_text: str
     queued_seconds: float
     kept_seconds: float
+    dropped_seconds: float = 0.0
+    """Seconds of an open microphone's sound that a slow connection left no room for, in all."""
+    processing: tuple[str, ...] = ()
+    """What is done to the microphone's sound, by the names of the settings."""
 
     @classmethod
     def of(cls, state: SessionState) -> StateChanged:
@@ -278,6 +289,8 @@ class SessionEnded(Event):
     status: str
 
 
+_OPTIONAL: Final = frozenset({"opening", "stalled", "ended_for"})
+
 _KINDS: Final[dict[str, type[Event]]] = {
     kind.name: kind
     for kind in list(vars().values())
@@ -288,9 +301,37 @@ MERGEABLE: Final = frozenset({StateChanged, Level, Playout})
 """Under load the newest of these stands for all before it; nothing else is ever dropped."""
 
 
-def to_line(event: Event, t: float) -> str:
-    """Return the event as one JSON line without its line end; `t` is in seconds since the program's start."""
-    return json.dumps({"event": event.name, "t": round(t, 4), **_plain(event)}, ensure_ascii=False)
+_SPEECH: Final = frozenset({"text", "user_text", "reply_text", "heard_text"})
+"""The fields that hold what somebody said."""
+
+
+def to_line(event: Event, t: float, redactor: Redactor | None = None) -> str:
+    """Return the event as one JSON line without its line end; `t` is in seconds since the program's start.
+
+    Every text passes the redactor before it becomes JSON: a server may say a key back. What would steer a terminal is
+    escaped as JSON does it, so that no character is lost.
+    """
+    plain = _plain(event) if redactor is None else _redacted(_plain(event), redactor)
+    return plain_json({"event": event.name, "t": round(t, 4), **plain})
+
+
+def _redacted(plain: Mapping[str, object], redactor: Redactor) -> dict[str, object]:
+    return {
+        name: _hidden(value, redactor.speech if name in _SPEECH else redactor.line) for name, value in plain.items()
+    }
+
+
+def _hidden(value: object, hide: Callable[[str], str]) -> object:
+    match value:
+        case Phase():
+            return value
+        case str():
+            return hide(value)
+        case dict():
+            return {name: _hidden(inner, hide) for name, inner in value.items()}
+        case list() | tuple():
+            return [_hidden(inner, hide) for inner in value]
+    return value
 
 
 def from_line(line: str) -> tuple[float, Event] | None:
@@ -306,6 +347,7 @@ def from_line(line: str) -> tuple[float, Event] | None:
         known["phase"] = Phase(known["phase"])
         known["connection"] = _nested(Connection, known["connection"])
         known["microphone"] = _nested(MicrophoneState, known["microphone"])
+        known["processing"] = tuple(known.get("processing", ()))
     try:
         return float(parsed["t"]), kind(**known)
     except TypeError as error:
@@ -317,9 +359,11 @@ def _plain(event: Event) -> dict[str, object]:
 
 
 def _value(value: object) -> object:
-    if isinstance(value, (Connection, MicrophoneState)):
-        return {f.name: getattr(value, f.name) for f in fields(value)}
-    return value
+    if not isinstance(value, (Connection, MicrophoneState)):
+        return value
+    nested = {f.name: getattr(value, f.name) for f in fields(value)}
+    # Optional fields: each stands there while it says something.
+    return {name: part for name, part in nested.items() if part or name not in _OPTIONAL}
 
 
 def _nested(kind: type[_Part], parsed: Mapping[str, object]) -> _Part:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from selam_cli.core.redaction import Redactor
 from selam_cli.engine.events import MERGEABLE, Event, to_line
+from selam_cli.errors import SelamError
 
 MAX_LINE_BYTES: Final = 262_144
 """A command line longer than this is no command; the longest real one holds 8,000 characters of instructions."""
+
+
+_PIECE_BYTES: Final = 65_536
 
 
 class LineWriter:
@@ -19,14 +24,18 @@ class LineWriter:
 
     A reader that falls behind never holds up the engine: of the mergeable events (`state`, `level`, `playout`) only the
     newest waits, and nothing else is dropped. `on_closed` is called once, in the thread, when nobody reads any more.
+    The redactor knows the run's keys: no line holds one.
     """
 
-    def __init__(self, descriptor: int, on_closed: Callable[[], None]) -> None:
+    def __init__(self, descriptor: int, on_closed: Callable[[], None], redactor: Redactor | None = None) -> None:
         self._descriptor = descriptor
         self._on_closed = on_closed
+        self._redactor = redactor or Redactor()
         self._waiting: list[tuple[float, Event]] = []
         self._changed = threading.Condition()
         self._closing = False
+        self.failure: SelamError | None = None
+        """Why lines can no longer be written."""
         self._thread = threading.Thread(target=self._run, name="event-lines", daemon=True)
         self._thread.start()
 
@@ -47,19 +56,31 @@ class LineWriter:
         self._thread.join(within_s)
 
     def _run(self) -> None:
-        while batch := self._next_batch():
-            text = "".join(f"{to_line(event, t)}\n" for t, event in batch)
-            try:
-                _write_all(self._descriptor, text.encode("utf-8", "replace"))
-            except OSError:
-                self._on_closed()
-                return
+        try:
+            while batch := self._next_batch():
+                for piece in _pieces(f"{to_line(event, t, self._redactor)}\n" for t, event in batch):
+                    _write_all(self._descriptor, piece)
+        except OSError as error:
+            self.failure = _unwritten(error)
+            self._on_closed()
 
     def _next_batch(self) -> list[tuple[float, Event]]:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             batch, self._waiting = self._waiting, []
             return batch
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
+    """Join short lines, for few writes, and no long ones: a line may hold a megabyte."""
+    piece = bytearray()
+    for line in lines:
+        piece += line.encode("utf-8", "replace")
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def read_lines(descriptor: int, loop: asyncio.AbstractEventLoop, on_line: Callable[[str], None]) -> None:
@@ -95,6 +116,13 @@ def _hand_over(loop: asyncio.AbstractEventLoop, on_line: Callable[[str], None], 
         loop.call_soon_threadsafe(on_line, text)
     except RuntimeError:
         return  # the loop is closed: the engine has left
+
+
+def _unwritten(error: OSError) -> SelamError:
+    if isinstance(error, BrokenPipeError):
+        return SelamError("Nobody reads the event lines any more.", "")
+    sentence = f"The event lines cannot be written: {error.strerror or 'an unknown fault'}."
+    return SelamError(sentence, "Make room there, or send them elsewhere.")
 
 
 def _write_all(descriptor: int, encoded: bytes) -> None:

@@ -9,16 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+import aiohttp
 import socketio
 
 from selam_cli.core import protocol
-from selam_cli.core.protocol import AudioChunk, ClientMessage, ErrorReport, MalformedPayload, ServerMessage
-from selam_cli.engine.refusals import connection_failure, refusal
+from selam_cli.core.protocol import ClientMessage, ErrorReport, MalformedPayload, ServerMessage
+from selam_cli.engine.door import Door
+from selam_cli.engine.outbox import Outbox
+from selam_cli.engine.packets import MAX_MESSAGE_BYTES, UNREADABLE, GuardedPacket
+from selam_cli.engine.pulse import Pulse, WatchedSocket
+from selam_cli.engine.refusals import SessionOver, connection_failure, follow_no_redirect, refusal, session_over
+from selam_cli.engine.way_out import WayOut, numeric_addresses
 from selam_cli.errors import ConnectionFailed, SelamError, SessionError
 
 log = logging.getLogger(__name__)
@@ -29,10 +35,8 @@ CONNECT_TIMEOUT_S: Final = 10.0
 GOODBYE_TIMEOUT_S: Final = 2.0
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MOST_S: Final = 8.0
-OUTBOX_AUDIO_S: Final = 30.0
-"""Seconds of audio that may wait for a slow socket; past it the oldest is dropped and counted."""
-
-MAX_MESSAGE_BYTES: Final = 12 * 1024 * 1024
+STEADY_AFTER_S: Final = 5.0
+"""A session that held for less is no success: the waits between attempts go on growing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,12 @@ class LinkCallbacks:
     on_lost: Callable[[SelamError], None]
     on_retry: Callable[[int, float], None]
     on_sent: Callable[[ClientMessage], None]
+    on_stalled: Callable[[bool], None] = lambda _: None
+    """The server has stopped reading what it is sent, or reads again."""
+    on_dropped: Callable[[float], None] = lambda _: None
+    """So many seconds of audio had to be dropped, for the way out is bounded."""
+    on_flood: Callable[[str], None] = lambda _: None
+    """So much of a kind of message comes that what is too much is passed over; `unknown` for those of no kind."""
 
 
 class Link:
@@ -59,14 +69,16 @@ class Link:
         *,
         attempts: int | None = None,
     ) -> None:
-        """`url` gives the handshake address, `greeting` the session to start; `attempts` bounds a row of failures."""
+        """`url` gives the handshake address, `greeting` the session to start.
+
+        `attempts` bounds a row of failures before the first session; who has had one is waited for.
+        """
         self._url = url
         self._greeting = greeting
         self._tell = callbacks
         self._attempts = attempts
         self._client: socketio.AsyncClient | None = None
-        self._outbox: deque[ClientMessage] = deque()
-        self._audio_bytes = 0
+        self._outbox = Outbox()
         self._outgoing = asyncio.Event()
         self._hurry = asyncio.Event()
         self._leaving = asyncio.Event()
@@ -74,15 +86,33 @@ class Link:
         self._connected: asyncio.Future[None] | None = None
         self._started: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[None] | None = None
+        self._ending = False
         self._gone: asyncio.Future[None] | None = None
         self._refusal: SelamError | None = None
-        self.up = False
-        self.dropped_s = 0.0
+        self._turned_away: SelamError | None = None
+        """What was told in mid-session, until the session is seen to go on: then it was one engine's of the server."""
+        self._way_out = WayOut()
+        self._door = Door(callbacks.on_flood)
+        self._waits = 0
+        self._up_since: float | None = None
+        self._ever_up = False
+        self._stalled = False
+        self._in_session = False
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a session to say something to; one that is being ended hears nothing more."""
+        return self._in_session and not self._ending
 
     @property
     def queued_s(self) -> float:
         """Seconds of audio that wait to be sent."""
-        return self._audio_bytes / (2 * protocol.WIRE_RATE_HZ)
+        return self._outbox.queued_s
+
+    @property
+    def dropped_s(self) -> float:
+        """Seconds of audio that had to be dropped so far."""
+        return self._outbox.dropped_s
 
     def send(self, message: ClientMessage) -> None:
         """Put a message on its way, in order. Audio is bounded; nothing else is ever dropped.
@@ -91,45 +121,52 @@ class Link:
         """
         if not self.up:
             return
-        self._outbox.append(message)
-        if isinstance(message, AudioChunk):
-            self._audio_bytes += len(message.audio)
-            self._bound_audio()
+        dropped_s = self._outbox.put(message)
         self._outgoing.set()
+        if dropped_s:
+            self._tell.on_dropped(dropped_s)
 
     def withdraw_audio(self) -> None:
         """Take back the audio that has not been sent: the user threw the utterance away."""
-        self._outbox = deque(message for message in self._outbox if not isinstance(message, AudioChunk))
-        self._audio_bytes = 0
+        self._outbox.withdraw_audio()
 
     def hurry(self) -> None:
-        """Try again at once, where the next attempt is being waited for."""
+        """Try again at once, where the next attempt is being waited for or the one that is made fails."""
         self._hurry.set()
 
     async def run(self) -> None:
         """Connect, start the session, and come back after each loss, until `leave`.
 
-        Raises the SelamError that ends it: a refusal is final, and so are `attempts` failures in a row.
+        Raises the SelamError that ends it: a refusal is final, so is a session that the server ended for good, and so
+        are `attempts` failures in a row before the first session.
         """
         failures = 0
         while not self._leaving.is_set():
             try:
                 await self._hold_session()
-                failures = 0
-            except (ConnectionFailed, SessionError) as error:
+                error: SelamError = ConnectionFailed("The connection was lost.", "It is tried again by itself.")
+            except SessionOver:
+                raise
+            except (ConnectionFailed, SessionError) as failure:
                 # A session that does not come may be a server that is starting up: tried again like a lost one.
-                failures += 1
-                self._tell.on_lost(error)
-                if self._attempts is not None and failures >= self._attempts:
-                    raise
-            else:
-                if self._restarting:
-                    self._restarting = False
-                    continue
-                if not self._leaving.is_set():
-                    self._tell.on_lost(ConnectionFailed("The connection was lost.", "It is tried again by itself."))
-            if not self._leaving.is_set():
-                await self._back_off(failures)
+                error = failure
+            if self._leaving.is_set():
+                return
+            if self._restarting:
+                self._restarting = False
+                continue
+            failures = 0 if self._was_up() else failures + 1
+            self._tell.on_lost(error)
+            if self._attempts is not None and not self._ever_up and failures >= self._attempts:
+                raise error
+            await self._back_off(failures)
+
+    def _was_up(self) -> bool:
+        """Say whether there was a session; one that held is a success, after which the waits are short again."""
+        since, self._up_since = self._up_since, None
+        if since is not None and asyncio.get_running_loop().time() - since >= STEADY_AFTER_S:
+            self._waits = 0
+        return since is not None
 
     async def restart(self) -> None:
         """End the session and start another with what `greeting` now says; one connection carries one session."""
@@ -142,7 +179,7 @@ class Link:
         """End the session properly, as far as the server answers in time, and close the connection."""
         self._leaving.set()
         self._hurry.set()
-        if self.up:
+        if self._in_session:
             await self._end_session()
         await self._disconnect()
 
@@ -150,8 +187,10 @@ class Link:
         self._ended = asyncio.get_running_loop().create_future()
         self.withdraw_audio()
         self.send(protocol.EndSession())
+        self._ending = True
         waiting = {self._ended} if self._gone is None else {self._ended, self._gone}
-        await asyncio.wait(waiting, timeout=GOODBYE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        if not self._stalled:  # one that reads nothing will not answer this either
+            await asyncio.wait(waiting, timeout=GOODBYE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
 
     # --- one connection -----------------------------------------------------------------------------------------------
 
@@ -159,30 +198,67 @@ class Link:
         loop = asyncio.get_running_loop()
         self._connected, self._started, self._gone = (loop.create_future() for _ in range(3))
         self._refusal = None
+        self._stalled = self._ending = False
+        self._hurry.clear()
+        self._way_out.look()
+        self._door = Door(self._tell.on_flood)
         self._tell.on_connecting()
+        pulse: Pulse | None = None
         sender: asyncio.Task[None] | None = None
         try:
             client = await self._open()
+            pulse = self._feel_pulse(client)
+            await pulse.begin()
             await self._wait_for(self._connected, "The server accepted the connection but never said connected.")
             event, payload = protocol.encode(self._greeting())
             await client.emit(event, payload, namespace=protocol.NAMESPACE)
             await self._wait_for(self._started, "The server did not start the session.")
-            sender = asyncio.create_task(self._send_outbox(client))
+            sender = asyncio.create_task(self._send_outbox(client, pulse))
             await self._gone
             self._raise_refusal()
         finally:
-            self.up = False
+            self._in_session = False
+            if pulse is not None:
+                pulse.stop()
             if sender is not None:
                 sender.cancel()
             await self._disconnect()
+
+    def _feel_pulse(self, client: socketio.AsyncClient) -> Pulse:
+        socket = client.eio.ws
+        peer = socket.get_extra_info("peername")
+        if peer:
+            self._way_out.remember(peer[0])
+        socket.on_too_big = self._on_too_big
+        return Pulse(socket, on_stalled=self._on_stalled, on_lost=self._on_silent)
+
+    def _on_stalled(self, stalled: bool) -> None:  # what the callback carries
+        self._stalled = stalled
+        self._tell.on_stalled(stalled)
+
+    def _on_silent(self) -> None:
+        self._stalled = True
+        self._refusal = ConnectionFailed(
+            "The server has stopped reading what it is sent.", "It is tried again by itself."
+        )
+        _settle(self._gone)
+
+    def _on_too_big(self) -> None:
+        megabytes = MAX_MESSAGE_BYTES // (1024 * 1024)
+        self._refusal = ConnectionFailed(
+            f"The server sent a message of more than {megabytes} MB, which nothing of a conversation has.",
+            "It is tried again by itself; if it stays, tell whoever runs the server.",
+        )
 
     async def _open(self) -> socketio.AsyncClient:
         client = socketio.AsyncClient(
             reconnection=False,
             handle_sigint=False,
+            serializer=GuardedPacket,
             logger=logging.getLogger("selam_cli.socketio"),
             engineio_logger=logging.getLogger("selam_cli.engineio"),
-            websocket_extra_options={"max_msg_size": MAX_MESSAGE_BYTES},
+            http_session=aiohttp.ClientSession(ws_response_class=WatchedSocket, trace_configs=[_no_redirects()]),
+            websocket_extra_options={"max_msg_size": MAX_MESSAGE_BYTES, "autoping": False},
         )
         for name in ("selam_cli.socketio", "selam_cli.engineio"):
             logging.getLogger(name).setLevel(logging.ERROR)  # their INFO lines hold every payload
@@ -191,13 +267,17 @@ class Link:
         client.on("disconnect", self._on_disconnect, namespace=protocol.NAMESPACE)
         self._client = client
         url = await self._url()
+        for address in numeric_addresses([urlsplit(url).hostname]):
+            self._way_out.remember(address)
         try:
-            await client.connect(
-                url,
-                namespaces=[protocol.NAMESPACE],
-                transports=["websocket"],
-                wait_timeout=CONNECT_TIMEOUT_S,
-            )
+            # All of it: the library waits without end for a server that accepts and says nothing.
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await client.connect(
+                    url,
+                    namespaces=[protocol.NAMESPACE],
+                    transports=["websocket"],
+                    wait_timeout=CONNECT_TIMEOUT_S,
+                )
         except Exception as error:  # the decode boundary: whatever stands at that address answers here
             if self._refusal is not None:
                 raise self._refusal from None
@@ -219,60 +299,68 @@ class Link:
         if self._refusal is not None and not self._leaving.is_set():
             raise self._refusal
 
-    async def _send_outbox(self, client: socketio.AsyncClient) -> None:
+    async def _send_outbox(self, client: socketio.AsyncClient, pulse: Pulse) -> None:
         while True:
             await self._outgoing.wait()
             self._outgoing.clear()
             while self._outbox:
-                message = self._outbox.popleft()
-                if isinstance(message, AudioChunk):
-                    self._audio_bytes -= len(message.audio)
+                await pulse.until_room()
+                if not self._outbox:
+                    break  # withdrawn meanwhile
+                message = self._outbox.take()
+                pulse.writing()
                 event, payload = protocol.encode(message)
                 try:
                     await client.emit(event, payload, namespace=protocol.NAMESPACE)
-                except socketio.exceptions.SocketIOError:
+                    # `emit` never pushes back; the library's own queue is empty only when the socket took everything.
+                    await client.eio.queue.join()
+                    await pulse.written(message, last=not self._outbox)
+                except (socketio.exceptions.SocketIOError, aiohttp.ClientError, ConnectionError):
                     return  # the connection is gone; `_hold_session` hears of it by itself
-                # `emit` never pushes back; the library's own queue is empty only when the socket took everything.
-                await client.eio.queue.join()
                 self._tell.on_sent(message)
-
-    def _bound_audio(self) -> None:
-        while self.queued_s > OUTBOX_AUDIO_S:
-            oldest = next(message for message in self._outbox if isinstance(message, AudioChunk))
-            self._outbox.remove(oldest)
-            self._audio_bytes -= len(oldest.audio)
-            self.dropped_s += len(oldest.audio) / (2 * protocol.WIRE_RATE_HZ)
 
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
         if client is None:
             return
+        http = client.eio.http
         try:
+            if self._stalled:
+                await http.close()  # nobody would read a goodbye
             await asyncio.wait_for(client.disconnect(), GOODBYE_TIMEOUT_S)
         except Exception as error:  # the library raises many things from a socket that is already gone
             log.debug("while disconnecting: %r", error)
-        http = client.eio.http
-        if http is not None and not http.closed:
+        if not http.closed:
             await http.close()
 
     async def _back_off(self, failures: int) -> None:
-        delay = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(failures, 10))
-        delay *= random.uniform(0.75, 1.25)  # noqa: S311  # spreads clients apart, guards nothing
-        if failures == 0:
-            delay = random.uniform(0.0, BACKOFF_FIRST_S)  # noqa: S311  # a session that held and broke: nearly at once
+        delay = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(self._waits, 10))
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311  # spreads clients apart, guards nothing
+        self._waits += 1
         self._tell.on_retry(failures + 1, delay)
-        self._hurry.clear()
         if self._leaving.is_set():
             return
-        await asyncio.wait({asyncio.ensure_future(self._hurry.wait())}, timeout=delay)
+        sooner = {asyncio.ensure_future(self._hurry.wait()), asyncio.ensure_future(self._way_out.changes())}
+        try:
+            done, _ = await asyncio.wait(sooner, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in sooner:
+                waiting.cancel()
+        if done:
+            self._waits = 0  # whoever comes back is not to wait for what was in vain before
 
     # --- the door in --------------------------------------------------------------------------------------------------
 
     def _on_event(self, event: str, *arguments: Any) -> None:
+        if event == UNREADABLE:
+            self._tell.on_malformed(MalformedPayload("message", "it is none of Socket.IO's that the protocol has"))
+            return
         try:
             message = protocol.decode_server(event, arguments[0] if arguments else None)
         except MalformedPayload as error:
             self._tell.on_malformed(error)
+            return
+        if not self._door.admits(event, message):
             return
         if message is None:
             log.debug("unknown event %.60r", event)
@@ -283,22 +371,26 @@ class Link:
             case protocol.SessionStarted() if self._started is not None and not self._started.done():
                 # Here and not where it is waited for: whoever is told of the session may send into it at once.
                 self._outbox.clear()
-                self._audio_bytes = 0
-                self.up = True
+                self._in_session = self._ever_up = True
+                self._up_since = asyncio.get_running_loop().time()
                 self._started.set_result(None)
                 self._tell.on_message(message)
                 self._tell.on_up()
                 return
             case protocol.SessionEnded():
-                _settle(self._ended)
-                if self._ended is None or self._ended.cancelled():
+                if not self._ending:
+                    self._refusal = session_over(message) or self._refusal
                     _settle(self._gone)  # the server's own leave
-            case ErrorReport() if not self.up:
+                _settle(self._ended)
+            case ErrorReport() if not self._in_session:
                 # An error in place of a session: the reason of the refusal that follows, or of the missing session.
                 self._refusal = refusal(message)
                 _settle(self._gone)
             case ErrorReport(type="authentication_error" | "authorization_error"):
-                self._refusal = refusal(message)  # final, once the server closes the connection for it
+                self._refusal = self._turned_away = refusal(message)  # final, once the server closes for it
+            case protocol.Transcription() | protocol.Response() | protocol.AudioEnd():
+                if self._refusal is self._turned_away:
+                    self._refusal = None
         self._tell.on_message(message)
 
     def _on_refused(self, *arguments: Any) -> None:
@@ -308,6 +400,12 @@ class Link:
 
     def _on_disconnect(self, *_: Any) -> None:
         _settle(self._gone)
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(follow_no_redirect)
+    return trace
 
 
 def _settle(future: asyncio.Future[None] | None) -> None:

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from selam_cli.engine import terminal_modes
 from selam_cli.engine.commands import UnknownCommand, Verb, parse_command
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.events import Event
 from selam_cli.engine.jsonl import LineWriter, read_lines
-from selam_cli.engine.standard_streams import StandardStreams, log_file, log_to_standard_error
+from selam_cli.engine.standard_streams import StandardStreams
 from selam_cli.engine.target import Target
 from selam_cli.errors import SelamError
+from selam_cli.log_file import LogFile
 from selam_cli.settings import Settings
 
 Result = TypeVar("Result")
+
+TEND_LOG_EVERY_S: Final = 30.0
+"""What sound libraries print goes past whoever tends the log otherwise."""
+
+log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, target: Target) -> int:
     """Hold a conversation in lines; return the exit status."""
     started_at = time.monotonic()
-    streams = StandardStreams(log_file())
-    log_to_standard_error()
+    streams = StandardStreams("engine", target.redactor)
+    log.info(
+        "talking with %s: voice %s, language %s, push-to-talk %s, microphone %s, speaker %s",
+        target.shown, settings.voice, settings.language or "auto", settings.ptt,
+        settings.input or "default", settings.output or "default",
+    )  # fmt: skip
     left = run_loop(_converse(settings, target, streams, started_at))
-    status, failure = left
+    status, failure, hung = left
+    log.info("left with status %d", status)
     if failure is not None and status:
         streams.say(f"{failure.reason} {failure.remedy}".strip())
+    if hung:
+        os._exit(status)  # whatever waits for a thread, or closes a device, would wait for the sound server
     # The streams stay redirected: a sound library's threads may still have something to say.
     return status
 
 
 async def _converse(
     settings: Settings, target: Target, streams: StandardStreams, started_at: float
-) -> tuple[int, SelamError | None]:
+) -> tuple[int, SelamError | None, bool]:
     loop = asyncio.get_running_loop()
     saved_modes = os.environ.get(terminal_modes.VARIABLE, "")
     quit_asked = input_ended = False
@@ -63,16 +77,22 @@ async def _converse(
         quit_asked = quit_asked or command.verb is Verb.QUIT
         engine.execute(command)
 
-    writer = LineWriter(streams.output_fd, on_closed)
+    writer = LineWriter(streams.output_fd, on_closed, target.redactor)
     engine = VoiceEngine(settings, target, _stamped(writer, started_at))
     end_on_signals(loop, engine.quit)
     read_lines(0, loop, on_line)
+    _tend_regularly(streams.log, loop)
     status = await engine.run()
     if saved_modes and input_ended and not quit_asked:
         # The screen died without a word: its terminal is in raw mode on the alternate screen.
         terminal_modes.restore(saved_modes)
     await asyncio.to_thread(writer.close)
-    return status, engine.failure
+    return status, writer.failure or engine.failure, engine.devices.hung
+
+
+def _tend_regularly(file: LogFile, loop: asyncio.AbstractEventLoop) -> None:
+    file.tend()
+    loop.call_later(TEND_LOG_EVERY_S, _tend_regularly, file, loop)
 
 
 def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
@@ -90,6 +110,7 @@ def end_on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None]
 
     def on_signal(number: int) -> None:
         nonlocal asked
+        log.info("signal %d", number)
         if asked:
             os._exit(128 + number)
         asked = True

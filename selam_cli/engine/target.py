@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from selam_cli.core.loopback import is_loopback
 from selam_cli.core.protocol import HOSTED_SERVER
-from selam_cli.core.redaction import redact_url
+from selam_cli.core.redaction import Redactor, redact_url, secrets_of_environment, secrets_of_url
 from selam_cli.credentials import Credentials
 from selam_cli.errors import UsageFault
 from selam_cli.settings import Settings
@@ -29,6 +30,12 @@ class Target:
         """The address as it may be shown."""
         return redact_url(self.url) if self.url else "embedded agent"
 
+    @property
+    def redactor(self) -> Redactor:
+        """What keeps this run's keys out of everything that is shown or written."""
+        own = (*self.credentials.secrets, *secrets_of_url(self.url))
+        return Redactor.of((*own, *secrets_of_environment(os.environ)))
+
     def handshake_url(self, voice: str) -> str:
         """Return the address with its query. It holds the key: it goes to the socket and nowhere else."""
         parts = urlsplit(self.url)
@@ -47,7 +54,7 @@ def choose_target(settings: Settings, credentials: Credentials) -> Target:
     Raises UsageFault where a key would go to another host in plain text, or the address is none.
     """
     if settings.local or (settings.server is None and credentials.api_key is None):
-        return Target("embedded", "")
+        return Target("embedded", "", replace(credentials, api_key=None, token=None))
     if settings.server is None:
         return Target("hosted", HOSTED_SERVER, credentials)
     target = Target("custom", settings.server, credentials)
@@ -64,18 +71,9 @@ def _check(target: Target, *, insecure: bool) -> None:
         raise UsageFault("The server's address cannot be read.", remedy) from None
     if not host:
         raise UsageFault("The server's address names no host.", remedy)
-    if parts.scheme.lower() in {"ws", "http"} and target.credentials.api_key and not is_loopback(host) and not insecure:
+    secret = target.credentials.secrets or secrets_of_url(target.url)
+    if parts.scheme.lower() in {"ws", "http"} and secret and not is_loopback(host) and not insecure:
         raise UsageFault(
             f"The key would go to {host} in plain text.",
             "Use wss:// or https://, or --insecure if you know the network to be safe.",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is this machine's loopback."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

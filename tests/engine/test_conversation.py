@@ -1,14 +1,18 @@
 import asyncio
+import io
 import os
 import signal
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+import soundfile
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioChunk, AudioEnd, Control, ErrorReport, ReplyChunk, Response, StartSession
 from selam_cli.engine import events
+from selam_cli.sound.mp3 import frame_header
 from tests.support.talker import talker, tone
 from tests.support.voice_server import voice_server
 
@@ -93,6 +97,75 @@ async def test_a_press_while_the_agent_speaks_silences_it_and_drops_what_is_late
     assert [event.text for event in user.of(events.Response)] == ["A long story", "Yes?"]
     assert events.TurnEnded(1, "interrupted") in user.told
     assert user.of(events.Interrupted)[0].turn == 1
+
+
+@asynccontextmanager
+async def listening(server):
+    """A talker with a speaker that sounds as far as the test pulls it: `hear` takes seconds."""
+    async with talker(server.url) as user:
+        pull = user.engine._player.make_pull(16_000)
+        user.hear = lambda seconds: [pull(160) for _ in range(round(seconds * 100))]
+        await user.until(events.SessionStarted)
+        user.utter(tone(0.2))
+        await user.until(events.ControlAck)
+        yield user
+
+
+async def test_after_an_interruption_the_words_that_were_heard_are_known(server):
+    async with listening(server) as user:
+        await answer(server, said="One two three four.", sound=tone(1.0).tobytes())
+        await user.until(events.AudioEnd)
+        user.hear(0.5)
+        user.do("interrupt")
+    assert user.of(events.Interrupted) == [events.Interrupted(1, 0.5, "One two")]
+
+
+async def test_of_a_text_whose_sound_has_not_come_nothing_was_heard(server):
+    async with listening(server) as user:
+        await answer(server, sound=tone(0.3).tobytes())
+        await user.until(events.AudioEnd)
+        user.hear(0.5)
+        await user.until(events.TurnEnded)
+        user.utter(tone(0.2))
+        await user.until(events.ControlAck, count=2)
+        await server.send(Response("One two three four."))
+        await user.until(events.Response, lambda event: event.text.startswith("One"))
+        user.do("press")
+    assert user.of(events.Interrupted) == [events.Interrupted(2, 0.0, "")]
+    assert events.TurnEnded(2, "interrupted") in user.told
+
+
+async def test_a_replay_that_is_cut_off_says_nothing_of_the_text(server):
+    async with listening(server) as user:
+        await answer(server, sound=tone(1.0).tobytes())
+        await user.until(events.AudioEnd)
+        user.hear(1.5)
+        await user.until(events.TurnEnded)
+        user.do("replay")
+        user.hear(0.25)
+        user.do("press")
+    assert user.of(events.Interrupted) == [events.Interrupted(1, 0.25, None)]
+
+
+@pytest.mark.parametrize("heard_again_s", [0.1, 1.5], ids=["while it sounds", "after it"])
+async def test_an_answer_that_comes_in_a_replay_is_not_over_with_it(server, heard_again_s):
+    async with listening(server) as user:
+        await answer(server, sound=tone(0.5).tobytes())
+        await user.until(events.AudioEnd)
+        user.hear(1.0)
+        await user.until(events.TurnEnded)
+        user.do("replay")
+        user.hear(heard_again_s)
+        await server.send(Response("And another thing."))
+        await user.until(events.Response, lambda event: event.text.endswith("thing."))
+        user.hear(1.0)
+        await server.send(ReplyChunk(tone(0.3).tobytes()))
+        await server.send(AudioEnd(1))
+        await user.until(events.AudioEnd, count=2)
+        assert len(user.of(events.TurnEnded)) == 1
+        user.hear(0.5)
+        await user.until(events.TurnEnded, count=2)
+    assert [event.seconds for event in user.of(events.AudioEnd)] == [0.5, 0.3]
 
 
 async def test_escape_while_the_agent_speaks_interrupts_it(server):
@@ -299,6 +372,24 @@ async def test_a_reply_that_cannot_be_decoded_is_reported_once_and_its_text_goes
     assert user.of(events.Response)[-1].text == "Words at least."
 
 
+async def test_gaps_that_the_server_encodes_are_told_once(server):
+    t = np.arange(6_000) / 24_000
+    loud = (9_000 * np.sin(2 * np.pi * 220 * t)).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, loud, 24_000, format="MP3")
+    chunk = file.getvalue()[frame_header(file.getvalue()).size_bytes :]
+    async with talker(server.url) as user:
+        await user.until(events.SessionStarted)
+        for number in (1, 2):
+            for _ in range(5):
+                await server.send(ReplyChunk(chunk))
+            await server.send(AudioEnd(5))
+            await user.until(events.AudioEnd, count=number)
+    [notice] = user.of(events.Notice)
+    assert notice.code == "mp3_gaps"
+    assert "server" in notice.remedy
+
+
 async def test_an_answer_of_text_alone_ends_its_turn(server):
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
@@ -360,6 +451,20 @@ async def test_a_reply_that_comes_while_talking_waits_for_the_release(server):
         user.engine.conversation.capture.end_now()
         await user.until(events.TurnEnded)
     assert user.of(events.TurnEnded) == [events.TurnEnded(1, "answered")]
+
+
+async def test_of_a_reply_that_waited_for_the_release_nothing_was_heard_where_the_utterance_is_thrown_away(server):
+    async with listening(server) as user:
+        await answer(server)
+        await user.until(events.AudioEnd)
+        user.do("press")
+        await user.until(events.ControlAck, count=2)
+        await answer(server, said="One two.")
+        await user.until(events.Response, lambda event: event.text == "One two.")
+        await user.until(events.AudioEnd, count=2)
+        user.do("discard")
+        user.hear(1.0)
+    assert user.of(events.Interrupted)[-1] == events.Interrupted(2, 0.0, "")
 
 
 async def test_an_open_microphone_needs_no_key(server):

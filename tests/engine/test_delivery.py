@@ -89,3 +89,44 @@ def test_without_a_session_everything_waits_and_is_then_sent_from_its_first_samp
     delivery.pump(said)
     assert wire.lengths == [3_200] * 13
     assert told == [events.Utterance(1, "resent", 0.3)]
+
+
+def test_of_a_long_utterance_no_more_is_handed_over_than_there_is_room_for_and_nothing_is_lost():
+    wire = Wire()
+    delivery, told = delivering(wire)
+    said = utterance(60.0, complete=True)
+    handed_over = []
+    wire.queued_s = 0.9
+
+    def fill(message):
+        handed_over.append(message)
+        wire.queued_s = 1.0
+
+    wire.send = fill
+    delivery.pump(said)
+    assert len(handed_over) == 1
+    while not told:
+        wire.queued_s = 0.9
+        delivery.pump(delivery.feeding)
+    assert b"".join(message.audio for message in handed_over)[: len(said.audio)] == bytes(said.audio)
+
+
+def test_what_is_left_of_an_utterance_is_handed_over_before_something_else_is_said():
+    wire = Wire(queued_s=1.0)
+    delivery, _ = delivering(wire)
+    said = utterance(3.0, complete=True)
+    delivery.pump(said)
+    assert not wire.sent
+    assert delivery.finish()
+    assert said.closed
+    assert sum(wire.lengths) == len(said.audio) + 32_000
+
+
+def test_more_than_the_way_out_holds_is_not_handed_over_at_once():
+    wire = Wire(queued_s=1.0)
+    delivery, _ = delivering(wire)
+    said = utterance(40.0, complete=True)
+    delivery.pump(said)
+    assert not delivery.finish()
+    assert not wire.sent
+    assert delivery.withdraw() is said

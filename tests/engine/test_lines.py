@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selam_cli.core.session import SessionState
+from selam_cli.core.session import Connection, SessionState
 from selam_cli.engine import events
 from selam_cli.engine.commands import Command, UnknownCommand, Verb, parse_command
 from selam_cli.engine.events import from_line, to_line
@@ -17,6 +17,7 @@ SAMPLES = [
     events.Hello(1, "0.1.0"),
     events.Transcription(1, "ሰላም", is_final=True),
     events.StateChanged.of(SessionState(turn=3, voice="mekdes")),
+    events.StateChanged.of(SessionState(connection=Connection(stalled=True, ended_for="idle"), dropped_seconds=1.5)),
     events.Latency(2, press_to_wire_ms=4.2),
     events.Devices([{"name": "mic"}], []),
     events.ErrorRaised("usage_error", "There is no command.", "Try another.", fatal=False),
@@ -24,7 +25,7 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("event", SAMPLES, ids=lambda e: e.name)
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: event.name)
 def test_an_event_survives_its_line(event):
     assert from_line(to_line(event, 1.25)) == (1.25, event)
 

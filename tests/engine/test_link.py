@@ -8,6 +8,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from selam_cli.core.protocol import (
     Action,
     AudioChunk,
+    AudioEnd,
     Connected,
     Control,
     EndSession,
@@ -138,6 +139,21 @@ async def test_restart_ends_one_session_and_starts_another_without_calling_it_a_
     assert not seen.of("on_lost")
 
 
+async def test_nothing_more_is_said_to_a_session_that_is_being_ended(server):
+    seen = Seen()
+    link = link_to(server.url, seen)
+    async with running(link):
+        await seen.until("on_up")
+        restarting = asyncio.create_task(link.restart())
+        await asyncio.sleep(0)
+        assert not link.up
+        link.send(Control(Action.PAUSE))
+        await restarting
+        await seen.until("on_up", 2)
+        assert link.up
+    assert server.actions == []
+
+
 @pytest.mark.parametrize(
     ("refusal", "kind"),
     [
@@ -178,6 +194,17 @@ async def test_an_error_event_and_a_disconnect_refuse_as_well(server, error_type
     with pytest.raises((AuthenticationError, AuthorizationError)) as caught:
         await asyncio.wait_for(task, 20)
     assert caught.value.type == error_type
+
+
+async def test_an_engine_of_the_servers_that_refuses_the_servers_key_is_no_refusal_of_the_client(server):
+    """A session whose turn ended with such an error goes on: its connection is mended when it breaks later."""
+    seen = Seen()
+    async with running(link_to(server.url, seen)):
+        await seen.until("on_up")
+        await server.send(ErrorReport("authentication_error", "The thinking server does not accept the API key."))
+        await server.send(AudioEnd(0))
+        await server.drop()
+        await seen.until("on_up", 2)
 
 
 @contextlib.asynccontextmanager
@@ -269,26 +296,26 @@ async def test_a_malformed_payload_is_told_and_does_not_end_the_session(server):
 
 async def test_audio_that_was_not_sent_can_be_withdrawn_and_controls_stay():
     link = link_to("ws://127.0.0.1:1", Seen())
-    link.up = True
+    link._in_session = True
     link.send(AudioChunk(bytes(3_200)))
     link.send(Control(Action.PAUSE))
     assert link.queued_s == pytest.approx(0.1)
     link.withdraw_audio()
     assert link.queued_s == 0.0
-    assert list(link._outbox) == [Control(Action.PAUSE)]
+    assert list(link._outbox._waiting) == [Control(Action.PAUSE)]
 
 
 async def test_the_way_out_is_bounded_and_only_audio_is_dropped():
     link = link_to("ws://127.0.0.1:1", Seen())
-    link.up = True
+    link._in_session = True
     link.send(Control(Action.INTERRUPT))
     for _ in range(600):
         link.send(AudioChunk(bytes(3_200)))
     link.send(EndSession())
     assert link.queued_s == pytest.approx(30.0)
     assert link.dropped_s == pytest.approx(30.0)
-    assert link._outbox[0] == Control(Action.INTERRUPT)
-    assert link._outbox[-1] == EndSession()
+    assert link._outbox._waiting[0] == Control(Action.INTERRUPT)
+    assert link._outbox._waiting[-1] == EndSession()
 
 
 def test_errors_know_their_exit_status():

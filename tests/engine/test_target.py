@@ -1,9 +1,11 @@
 import pytest
 
+from selam_cli.core.loopback import is_loopback
 from selam_cli.core.protocol import HOSTED_SERVER
 from selam_cli.credentials import Credentials, load_credentials
-from selam_cli.engine.target import choose_target, is_loopback
+from selam_cli.engine.target import choose_target
 from selam_cli.errors import UsageFault
+from selam_cli.key_file import KeptKey, key_file_path, write_key_file
 from selam_cli.settings import Settings
 
 KEY = Credentials(api_key="sk-selam-test-1")
@@ -59,6 +61,22 @@ def test_loopback_is_known_by_address_and_by_name():
     assert is_loopback("::1")
     assert is_loopback("agent.localhost")
     assert not is_loopback("127.0.0.1.example.org")
+
+
+def test_a_kept_key_is_every_commands():
+    write_key_file(key_file_path(), {HOSTED_SERVER: KeptKey("sk-selam-test-kept")})
+    assert load_credentials({}).api_key == "sk-selam-test-kept"
+    assert load_credentials({}, "wss://evil.example").api_key is None
+    target = choose_target(Settings(), load_credentials({}))
+    assert target.kind == "hosted"
+    assert "sk-selam-test-kept" not in target.redactor.line("sk-selam-test-kept")
+
+
+def test_a_key_that_cannot_be_had_is_told_beside_the_agent_that_answers_in_its_place():
+    write_key_file(key_file_path(), {HOSTED_SERVER: KeptKey(in_key_store=True)})
+    target = choose_target(Settings(), load_credentials({}))
+    assert target.kind == "embedded"
+    assert "So the key that is kept in it is not known." in target.credentials.problem
 
 
 def test_a_key_of_blanks_is_no_key():

@@ -75,6 +75,7 @@ async def test_leaving_does_not_wait_for_ever_for_a_goodbye(server, monkeypatch)
         await user.until(events.SessionStarted)
         monkeypatch.setattr(server, "send", lambda _: nothing())
     assert user.told[-1] == events.SessionEnded("session-1", "unconfirmed")
+    assert [notice.code for notice in user.of(events.Notice)] == ["no_goodbye"]
 
 
 async def nothing():

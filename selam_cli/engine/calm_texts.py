@@ -1,0 +1,82 @@
+"""Tells of a text that grows as often as somebody could read it, and not as often as it grows.
+
+A `response` line carries the whole answer so far, so telling of every letter of a long one would be gigabytes. The
+first piece is told at once; what follows within a moment is told as what it has become. Nothing is told late that
+something else comes after: whatever else is told sends the text before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeGuard
+
+from selam_cli.engine.events import Audio, Event, Level, Playout, Response, StateChanged, Transcription
+
+EVERY_S: Final = 0.03
+CHARACTERS_PER_S: Final = 1_000_000
+"""The longer a text, the rarer it is told as a whole."""
+
+_PASSING: Final = (StateChanged, Level, Playout, Audio)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A text that was told a moment ago, as it is now; `timer` tells it as that, unless it has not grown."""
+
+    text: Response | Transcription
+    timer: asyncio.TimerHandle
+    told: bool = True
+
+
+class CalmTexts:
+    """Stands between the engine and whoever is told; to be called on the loop's thread, like the engine itself."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._growing: dict[type[Event], _Growing] = {}
+        """An answer and a transcription may grow side by side."""
+
+    def __call__(self, event: Event) -> None:
+        """Tell of an event, or of a growing text a moment later."""
+        if isinstance(event, _PASSING):
+            self._emit(event)
+        elif not _is_text(event):
+            self._settle(event)
+            self._emit(event)
+        elif (growing := self._growing.get(type(event))) is not None and _replaces(event, growing.text):
+            growing.text, growing.told = event, False
+        else:
+            if any(other.text.turn != event.turn for other in self._growing.values()):
+                self._settle(event)
+            self._emit(event)
+            self._rest(event)
+
+    def _rest(self, text: Response | Transcription) -> None:
+        every_s = max(EVERY_S, len(text.text) / CHARACTERS_PER_S)
+        timer = asyncio.get_running_loop().call_later(every_s, self._on_time, type(text))
+        self._growing[type(text)] = _Growing(text, timer)
+
+    def _on_time(self, kind: type[Event]) -> None:
+        growing = self._growing.pop(kind)
+        if not growing.told:
+            self._emit(growing.text)
+            self._rest(growing.text)
+
+    def _settle(self, event: Event) -> None:
+        """Something else is to be told: the texts go first, but for one of which this is what has become."""
+        growing, self._growing = self._growing, {}
+        for each in growing.values():
+            each.timer.cancel()
+            if not each.told and not _replaces(event, each.text):
+                self._emit(each.text)
+
+
+def _is_text(event: Event) -> TypeGuard[Response | Transcription]:
+    return isinstance(event, Response) or (isinstance(event, Transcription) and not event.is_final)
+
+
+def _replaces(event: Event, text: Response | Transcription) -> bool:
+    """Say whether an event tells all that a text before it told: an answer so far, what revises a transcription."""
+    return isinstance(event, type(text)) and event.turn == text.turn
