@@ -1,4 +1,4 @@
-"""One session of the agent: hear, answer, speak, each of them cancellable at every point.
+"""One session of the agent: who speaks when, each reply cancellable at every point.
 
 It takes protocol messages and hands protocol messages to `send`; of Socket.IO it knows nothing.
 """
@@ -6,66 +6,100 @@ It takes protocol messages and hands protocol messages to `send`; of Socket.IO i
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from selam_cli.agent.responder import Answer, Responder, Speech, Utterance
+from selam_cli.agent.metrics import Metrics, TurnWatch
+from selam_cli.agent.reply import Hold, Reply
+from selam_cli.agent.responder import Dialogue, Turn, Understood, Utterance, report
+from selam_cli.core.own_voice import OwnVoice
 from selam_cli.core.protocol import (
-    WIRE_RATE_HZ,
     Action,
     AudioChunk,
-    AudioEnd,
     ControlAck,
     ErrorReport,
     ReplyChunk,
+    Response,
     ServerMessage,
     StartSession,
+    Transcription,
 )
-from selam_cli.core.turns import BargedIn, Framer, SpeechEnded, TurnDetector, TurnEvent
+from selam_cli.core.turns import END_OF_SPEECH_MS, BargedIn, Framer, SpeechEnded, SpeechStarted, TurnDetector, TurnEvent
 from selam_cli.sound.voiced import VoiceDetector
 
-log = logging.getLogger(__name__)
+PARTIAL_EVERY_S: Final = 0.3
+"""A partial transcription at most so often: a reader cannot follow faster, and a slow link need not carry more."""
 
-CHUNK_MS: Final = 100
-CHUNK_BYTES: Final = 2 * WIRE_RATE_HZ * CHUNK_MS // 1_000
-AHEAD_S: Final = 0.4
-"""How far a reply runs ahead of its playing: enough to ride out a hiccup, little enough to be called back."""
+
+@dataclass(slots=True)
+class _Answering:
+    """A turn whose speech has ended: it is being understood, thought about or answered."""
+
+    reply: Reply
+    watch: TurnWatch
+    work: asyncio.Task[None] | None = None
 
 
 class Conversation:
     """A session from `start_session` to `end_session`. `send` must not block: it puts a message on its way."""
 
-    def __init__(self, session: StartSession, responder: Responder, send: Callable[[ServerMessage], None]) -> None:
+    def __init__(
+        self,
+        session: StartSession,
+        dialogue: Dialogue,
+        send: Callable[[ServerMessage], None],
+        metrics: Metrics | None = None,
+        *,
+        end_of_speech_ms: int = END_OF_SPEECH_MS,
+    ) -> None:
         self._session = session
-        self._responder = responder
+        self._dialogue = dialogue
         self._send = send
+        self._metrics = metrics or Metrics()
         self._framer = Framer()
         self._voice = VoiceDetector()
-        self._turns = TurnDetector(session.vad_threshold, session.interrupt_threshold)
-        self._reply: asyncio.Task[None] | None = None
-        self._chunks = 0
+        self._own_voice = OwnVoice()
+        self._clock = asyncio.get_running_loop().time
+        self._turns = TurnDetector(
+            session.vad_threshold, session.interrupt_threshold, end_of_speech_ms=end_of_speech_ms
+        )
+        self._turn: Turn | None = None
+        self._answering: _Answering | None = None
+        self._breaking_in: _Answering | None = None
+        """What was said over the reply, until it is known whether it was words."""
+        self._partial = ""
+        self._partial_at = float("-inf")
         self._listening = True
-        self._running = asyncio.Event()
-        self._running.set()
+        self._paused = False
 
     # --- what the client says -----------------------------------------------------------------------------------------
 
     def hear(self, chunk: AudioChunk) -> None:
         """Take a chunk of the client's microphone; ignored while paused or told not to listen."""
-        if not self._listening or not self._running.is_set():
+        if not self._listening or self._paused:
             return
+        now = self._clock()
         for frame in self._framer.feed(chunk.audio):
-            samples = np.frombuffer(frame, dtype="<i2")
-            rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-            # A voice's verdict is asked for only where loudness has not said no already: it costs the most.
-            voiced = rms > self._session.vad_threshold and self._voice.is_voiced(frame)
-            self._turns.agent_speaking = self._reply is not None
+            samples = np.frombuffer(frame, dtype="<i2").astype(np.float64)
+            rms = math.sqrt(float(samples.dot(samples)) / samples.size)
+            voiced = self._is_speech(frame, rms, now)
+            self._turns.agent_speaking = self._answering is not None
+            turn = self._turn
             for event in self._turns.frame(frame, rms, voiced=voiced):
                 self._on_turn(event)
+            if turn is not None and turn is self._turn:
+                turn.feed(frame)
+
+    def _is_speech(self, frame: bytes, rms: float, now: float) -> bool:
+        """Say whether a frame holds somebody's voice; the detector, which costs the most, is asked last."""
+        if rms > self._session.vad_threshold and rms > self._own_voice.echo_rms(now):
+            return self._voice.is_voiced(frame)
+        self._voice.pass_over(frame)
+        return False
 
     def control(self, action: Action | str) -> None:
         """Carry an action out and acknowledge it; nothing of an interrupted reply comes after the acknowledgement.
@@ -82,10 +116,14 @@ class Conversation:
                 self._listening = True
                 self._forget_speech()
             case Action.PAUSE:
-                self._running.clear()
+                self._paused = True
                 self._forget_speech()
+                for answering in self._all_answering():
+                    answering.reply.hold(Hold.PAUSE)
             case Action.RESUME:
-                self._running.set()
+                self._paused = False
+                for answering in self._all_answering():
+                    answering.reply.go_on(Hold.PAUSE)
             case _:
                 known = ", ".join(Action)
                 self._send(ErrorReport("validation_error", f"There is no action {action[:40]!r}; actions are {known}."))
@@ -94,85 +132,122 @@ class Conversation:
 
     def end(self) -> None:
         """End the session: nothing is said after this."""
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            reply.cancel()
+        for answering in self._all_answering():
+            _cancel(answering)
+        self._answering = self._breaking_in = None
+        self._drop_turn()
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def _on_turn(self, event: TurnEvent) -> None:
         match event:
+            case BargedIn() if not self._dialogue.hears_words:
+                self._cut_off()
             case BargedIn():
-                self._cut_off()
-            case SpeechEnded():
-                self._cut_off()
-                self._chunks = 0
-                self._reply = asyncio.create_task(self._answer(Utterance(event.audio)))
+                if self._answering is not None:
+                    self._answering.reply.hold(Hold.SPOKEN_INTO)
+            case SpeechStarted(audio=audio):
+                self._partial, self._partial_at = "", float("-inf")
+                self._turn = self._dialogue.begin(self._on_partial)
+                self._turn.feed(audio)
+            case SpeechEnded(audio=audio):
+                turn, self._turn = self._turn, None
+                if turn is not None:
+                    self._begin_answer(turn, Utterance(audio))
 
-    def _cut_off(self) -> None:
+    def _begin_answer(self, turn: Turn, utterance: Utterance) -> None:
+        self._drop(self._breaking_in)
+        watch = TurnWatch(self._metrics, self._tell)
+        answering = _Answering(Reply(turn, watch.send), watch)
+        if self._answering is None:
+            self._answering = answering
+        else:
+            self._breaking_in = answering
+        if self._paused:
+            answering.reply.hold(Hold.PAUSE)
+        answering.work = asyncio.create_task(self._answer(turn, utterance, answering))
+
+    async def _answer(self, turn: Turn, utterance: Utterance, answering: _Answering) -> None:
+        understood = await self._understand(turn, utterance)
+        if understood is None or not understood.has_words:
+            self._nothing_was_said(answering, failed=understood is None)
+            return
+        if answering is self._breaking_in:
+            self._cut_off(keep=answering)
+        answering.watch.send(Transcription(understood.text, is_final=True))
+        await answering.reply.deliver()
+        answering.watch.end("answered")
+        self._dialogue.heard(answering.reply.heard_at_its_end())
+        self._answering = None
+
+    async def _understand(self, turn: Turn, utterance: Utterance) -> Understood | None:
+        """Return what was said; None where the hearing failed, which is told."""
+        try:
+            return await turn.understood(utterance)
+        except Exception as failure:  # the engines' boundary
+            self._send(report(failure))
+            return None
+
+    def _nothing_was_said(self, answering: _Answering, *, failed: bool) -> None:
+        """A cough into a reply lets it go on; by itself it is a turn that nobody need wait for."""
+        answering.watch.end("failed" if failed else "no_words")
+        if answering is self._breaking_in:
+            self._breaking_in = None
+            if self._answering is not None:
+                self._answering.reply.go_on(Hold.SPOKEN_INTO)
+            return
+        self._answering = None
+        if not failed:
+            self._send(Response("(No words were heard.)"))
+        answering.reply.tell_end()
+
+    def _on_partial(self, text: str) -> None:
+        """Tell what is understood so far, and stop speaking for good once it is words."""
+        now = asyncio.get_running_loop().time()
+        if text == self._partial or not text or now - self._partial_at < PARTIAL_EVERY_S:
+            return
+        self._partial, self._partial_at = text, now
+        self._cut_off(keep=self._breaking_in)
+        self._send(Transcription(text, is_final=False))
+
+    def _tell(self, message: ServerMessage) -> None:
+        if isinstance(message, ReplyChunk):
+            self._own_voice.say(message.audio, self._clock())
+        self._send(message)
+
+    def _cut_off(self, *, keep: _Answering | None = None) -> None:
         """Stop speaking at once; the client is told how much of the reply there was."""
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            reply.cancel()
-            self._send(AudioEnd(self._chunks))
+        cut, self._answering = self._answering, keep
+        if keep is None:
+            self._drop(self._breaking_in)
+        self._breaking_in = None
+        if cut is not None and cut is not keep:
+            self._dialogue.heard(cut.reply.heard())
+            cut.watch.end("interrupted")
+            _cancel(cut)
+            cut.reply.tell_end()
+
+    def _drop(self, answering: _Answering | None) -> None:
+        if answering is not None:
+            _cancel(answering)
+
+    def _all_answering(self) -> list[_Answering]:
+        return [answering for answering in (self._answering, self._breaking_in) if answering is not None]
 
     def _forget_speech(self) -> None:
         self._turns.drop()
         self._framer.reset()
+        self._drop_turn()
 
-    async def _answer(self, utterance: Utterance) -> None:
-        try:
-            # Closed at once when it is cut off, not when it is collected: an engine may hold a process or a socket.
-            async with aclosing(self._responder.answer(utterance, self._session)) as answer:
-                await self._tell(answer)
-        except Exception:  # the engines' boundary: one that fails costs its turn and nothing else
-            log.exception("the answer failed")
-            self._send(ErrorReport("audio_error", "The agent could not answer. Say it again."))
-        await self._running.wait()
-        self._reply = None
-        self._send(AudioEnd(self._chunks))
-
-    async def _tell(self, answer: AsyncIterator[Answer]) -> None:
-        pace = Pace()
-        waiting = bytearray()
-        async for part in answer:
-            await self._running.wait()
-            if not isinstance(part, Speech):
-                self._send(part)
-                continue
-            waiting += part.audio
-            while len(waiting) >= CHUNK_BYTES:
-                await self._say(bytes(waiting[:CHUNK_BYTES]), pace)
-                del waiting[:CHUNK_BYTES]
-        if waiting:
-            await self._say(bytes(waiting), pace)
-
-    async def _say(self, audio: bytes, pace: Pace) -> None:
-        await pace.wait()
-        while not self._running.is_set():
-            await self._running.wait()
-            pace.start_over()  # what was ahead has been played during the pause
-        self._chunks += 1
-        self._send(ReplyChunk(audio, "pcm16", WIRE_RATE_HZ))
-        pace.said(len(audio) / (2 * WIRE_RATE_HZ))
+    def _drop_turn(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.cancel()
+            if self._answering is not None:
+                self._answering.reply.go_on(Hold.SPOKEN_INTO)
 
 
-class Pace:
-    """Keeps a reply a moment ahead of its playing and no more: sound that was sent can't be called back."""
-
-    def __init__(self) -> None:
-        self._played_until: float | None = None
-
-    async def wait(self) -> None:
-        """Wait until the next chunk is due."""
-        if self._played_until is not None:
-            await asyncio.sleep(self._played_until - AHEAD_S - asyncio.get_running_loop().time())
-
-    def said(self, seconds: float) -> None:
-        """Count a chunk that was sent."""
-        now = asyncio.get_running_loop().time()
-        self._played_until = max(self._played_until or now, now) + seconds
-
-    def start_over(self) -> None:
-        """Forget what was ahead."""
-        self._played_until = None
+def _cancel(answering: _Answering) -> None:
+    answering.watch.end("dropped")
+    if answering.work is not None:
+        answering.work.cancel()

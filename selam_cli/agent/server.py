@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+import engineio
 import socketio
 from aiohttp import web
 
 from selam_cli.agent.connection import Connection
+from selam_cli.agent.gate import Handler, make_app
+from selam_cli.agent.limits import NO_LIMITS, PARTING_WORDS, Limits, Stay
+from selam_cli.agent.metrics import Metrics
+from selam_cli.agent.peer import Peer
 from selam_cli.agent.responder import Responder
 from selam_cli.core import protocol
 from selam_cli.core.protocol import Connected, ErrorReport, MalformedPayload, ServerMessage
 from selam_cli.errors import SelamError
 
-MAX_MESSAGE_BYTES: Final = 1_000_000
-"""One message of a client: a chunk of 200 ms takes 9 kB, the longest instructions 32 kB."""
+log = logging.getLogger(__name__)
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
+
+MAX_MESSAGE_BYTES: Final = 4_000_000
+"""What the socket takes in one message. A chunk may hold a fifth of it: so whoever sends too much is told, not cut."""
 
 MAX_BACKLOG_MESSAGES: Final = 1_000
 """A hundred seconds of reply that a client has not taken: it is let go, for the library's own queue has no bound."""
@@ -29,16 +39,8 @@ GOODBYE_S: Final = 1.2
 SHUTDOWN_S: Final = 0.3
 """What a stop may take: the first for `session_ended` to leave, twice the second for handlers that do not end."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is connected: the session's side, Engine.IO's name for the connection, and the request it began with."""
-
-    connection: Connection
-    engine_sid: str
-    request: web.Request
+LOOK_EVERY_S: Final = 1.0
+"""How often it is looked whether a client has to leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,19 @@ class ServeSettings:
     allow_origins: tuple[str, ...] = ()
     max_sessions: int | None = None
     shares_port: bool = False
+    limits: Limits = NO_LIMITS
 
 
 async def serve(
-    settings: ServeSettings, responder: Responder, *, on_ready: Callable[[int], None], stop: asyncio.Event
+    settings: ServeSettings,
+    responder: Responder,
+    *,
+    on_ready: Callable[[int], None],
+    stop: asyncio.Event,
+    metrics: Metrics | None = None,
 ) -> None:
     """Serve until `stop` is set; `on_ready` is given the port. Raises SelamError where the address can't be had."""
-    agent = AgentServer(settings, responder)
+    agent = AgentServer(settings, responder, metrics or Metrics())
     runner = web.AppRunner(agent.app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
@@ -72,7 +80,8 @@ async def serve(
         except OSError as error:
             raise cannot_listen(settings, error) from None
         on_ready(int(runner.addresses[0][1]))
-        await stop.wait()
+        async with agent.looking_after_itself():
+            await stop.wait()
         await agent.say_goodbye()
     finally:
         await runner.cleanup()
@@ -89,18 +98,36 @@ def cannot_listen(settings: ServeSettings, error: OSError) -> SelamError:
 class AgentServer:
     """All connections of one process."""
 
-    def __init__(self, settings: ServeSettings, responder: Responder) -> None:
+    def __init__(self, settings: ServeSettings, responder: Responder, metrics: Metrics) -> None:
         self._settings = settings
         self._responder = responder
+        self._metrics = metrics
         self._peers: dict[str, Peer] = {}
-        self._upgrades: dict[str, web.Request] = {}
+        """By Engine.IO's name for the connection: whoever has come, whether or not they have joined."""
+        self._joined: dict[str, Peer] = {}
+        self._on_websockets: dict[int, Peer] = {}
+        """By the identity of the request, as long as it is handled."""
+        self._departures: set[asyncio.Task[None]] = set()
         self._sio = _quiet_server()
         self._sio.on("connect", self._on_connect, namespace=protocol.NAMESPACE)
         self._sio.on("disconnect", self._on_disconnect, namespace=protocol.NAMESPACE)
         self._sio.on("*", self._on_event, namespace=protocol.NAMESPACE)
-        self.app = web.Application(middlewares=[self._check_origin, self._check_transport, self._watch_upgrade])
-        self.app.router.add_get("/healthz", self._health)
+        # Socket.IO's own handlers of the layer below, with ours around them: what never joins is held to limits too.
+        self._below = dict(self._sio.eio.handlers)
+        self._sio.eio.on("connect", self._on_engine_connect)
+        self._sio.eio.on("message", self._on_packet)
+        self._sio.eio.on("disconnect", self._on_engine_disconnect)
+        self.app = make_app(settings, metrics, lambda: len(self._joined), [self._watch_upgrade])
         self._sio.attach(self.app)
+
+    @contextlib.asynccontextmanager
+    async def looking_after_itself(self) -> AsyncIterator[None]:
+        """Let go, meanwhile, of the clients that have stayed or been silent for too long, and show signs of life."""
+        keeper = asyncio.create_task(self._look_after_itself())
+        try:
+            yield
+        finally:
+            keeper.cancel()
 
     async def say_goodbye(self) -> None:
         """Tell every session that it has ended, as far as its client takes it in time."""
@@ -109,24 +136,58 @@ class AgentServer:
             await asyncio.wait(leaving, timeout=GOODBYE_S)
         await self._sio.shutdown()
 
-    async def _part_from(self, peer: Peer) -> None:
-        await peer.connection.leave()
-        await self._sio.eio.disconnect(peer.engine_sid)
+    # --- those who have to leave --------------------------------------------------------------------------------------
 
-    # --- HTTP ---------------------------------------------------------------------------------------------------------
+    async def _look_after_itself(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            self._metrics.beat()
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._settings.limits != NO_LIMITS:
+                self._send_away_the_overdue(clock())
 
-    @web.middleware
-    async def _check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        if origin is not None and origin not in self._settings.allow_origins:
-            raise web.HTTPForbidden(text="This agent takes no connections from web pages of that origin.\n")
-        return await handler(request)
+    def _send_away_the_overdue(self, now: float) -> None:
+        for peer in list(self._peers.values()):
+            status = peer.overdue(now)
+            if status is not None:
+                self._send_away(peer, status)
 
-    @web.middleware
-    async def _check_transport(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._settings.shares_port and request.query.get("transport") == "polling":
-            raise web.HTTPBadRequest(text="This agent has several workers and takes WebSocket only, no long-polling.\n")
-        return await handler(request)
+    def _send_away(self, peer: Peer, status: str) -> None:
+        if peer.leaving:
+            return
+        peer.leaving = True
+        if peer.connection is not None and status in PARTING_WORDS:
+            peer.connection.send(PARTING_WORDS[status])
+        departure = asyncio.create_task(self._see_off(peer, status))
+        self._departures.add(departure)
+        departure.add_done_callback(self._departures.discard)
+
+    async def _see_off(self, peer: Peer, status: str) -> None:
+        await self._part_from(peer, status)
+        await asyncio.sleep(GOODBYE_S)
+        self._let_go(peer)  # where its client has not closed the connection, as it was told to
+
+    async def _part_from(self, peer: Peer, status: str = "ended") -> None:
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                if peer.connection is not None:
+                    peer.connection.leave(status)
+                if peer.leaving and peer.connection is not None:
+                    # So told, the official client does not come back by itself; after a restart of ours it should.
+                    await self._sio.disconnect(peer.sid, namespace=protocol.NAMESPACE)
+                await peer.unless_gone(self._sio.eio.disconnect(peer.engine_sid))
+        except TimeoutError:
+            self._let_go(peer)
+
+    def _let_go(self, peer: Peer) -> None:
+        """End a connection without a word: there is no way left to say one."""
+        if peer.websocket is not None and peer.websocket.transport is not None:
+            peer.websocket.transport.abort()
+        socket = self._sio.eio.sockets.get(peer.engine_sid)
+        if socket is not None:
+            self._sio.start_background_task(socket.close, wait=False, abort=True)
+
+    # --- Engine.IO ----------------------------------------------------------------------------------------------------
 
     @web.middleware
     async def _watch_upgrade(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -136,17 +197,45 @@ class AgentServer:
         headers = request.headers.copy()
         headers.popall("Sec-WebSocket-Extensions", None)
         request = request.clone(headers=headers)
-        engine_sid = request.query.get("sid")
-        if engine_sid is None:  # the connection begins as a WebSocket, and its peer knows this request
-            return await handler(request)
-        self._upgrades[engine_sid] = request
+        peer = self._peers.get(request.query.get("sid", ""))
+        if peer is not None:  # else the connection begins as a WebSocket
+            self._runs_on(peer, request)
         try:
             return await handler(request)
         finally:
-            self._upgrades.pop(engine_sid, None)
+            if (peer := self._on_websockets.pop(id(request), None)) is not None:
+                peer.note_closed()
 
-    async def _health(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "sessions": len(self._peers)})
+    async def _on_engine_connect(self, engine_sid: str, environ: dict[str, Any]) -> object:
+        request = environ["aiohttp.request"]
+        stay = Stay(self._settings.limits, asyncio.get_running_loop().time())
+        peer = self._peers[engine_sid] = Peer(engine_sid, stay)
+        if "HTTP_UPGRADE" in environ:
+            self._runs_on(peer, request)
+        return await self._below["connect"](engine_sid, environ)
+
+    def _runs_on(self, peer: Peer, request: web.Request) -> None:
+        peer.websocket = request
+        self._on_websockets[id(request)] = peer
+
+    async def _on_packet(self, engine_sid: str, packet: str | bytes) -> None:
+        peer = self._peers.get(engine_sid)
+        if peer is None or peer.leaving:
+            return
+        self._metrics.received(len(packet))
+        if not peer.stay.heard(len(packet), asyncio.get_running_loop().time()):
+            self._send_away(peer, "too_fast")
+            return
+        try:
+            await self._below["message"](engine_sid, packet)
+        except Exception:  # the decode boundary: what comes in may be no Socket.IO at all
+            # A stranger cannot fill the log; of a client with a key it may be a fault of ours.
+            log.log(logging.DEBUG if peer.connection is None else logging.ERROR, "a packet failed", exc_info=True)
+            self._let_go(peer)
+
+    async def _on_engine_disconnect(self, engine_sid: str, reason: str) -> None:
+        await self._below["disconnect"](engine_sid, reason)
+        self._peers.pop(engine_sid, None)
 
     # --- Socket.IO ----------------------------------------------------------------------------------------------------
 
@@ -154,25 +243,31 @@ class AgentServer:
         query = parse_qs(environ.get("QUERY_STRING", ""))
         key, voice = (query.get(name, [""])[0] for name in ("api_key", "voice"))
         if self._settings.keys is not None and key not in self._settings.keys:
-            _refuse("authentication_error", "The API key is missing or not known here.")
+            self._refuse("key", "authentication_error", "The API key is missing or not known here.")
         if not voice:
-            _refuse("validation_error", "The query names no voice.")
+            self._refuse("voice", "validation_error", "The query names no voice.")
         most = self._settings.max_sessions
-        if most is not None and len(self._peers) >= most:
-            _refuse("session_error", f"This agent is full: it holds {most} sessions. Try again later.")
-        connection = Connection(self._responder, partial(self._deliver, sid))
-        engine_sid = self._sio.manager.eio_sid_from_sid(sid, protocol.NAMESPACE)
-        self._peers[sid] = Peer(connection, engine_sid, environ["aiohttp.request"])
-        connection.send(Connected(sid, voice, self._responder.greeting))
+        if most is not None and len(self._joined) >= most:
+            self._refuse("full", "session_error", f"This agent is full: it holds {most} sessions. Try again later.")
+        peer = self._peers[self._sio.manager.eio_sid_from_sid(sid, protocol.NAMESPACE)]
+        peer.sid = sid
+        peer.connection = Connection(self._responder, partial(self._deliver, peer), self._metrics)
+        self._joined[sid] = peer
+        self._metrics.connected()
+        # Once the namespace's own answer is on its way: a client that gets the greeting first cannot reply to it.
+        greeting = Connected(sid, voice, self._responder.greeting(voice))
+        asyncio.get_running_loop().call_soon(peer.connection.send, greeting)
 
     async def _on_disconnect(self, sid: str, _: object = None) -> None:
-        peer = self._peers.pop(sid, None)
-        if peer is not None:
+        peer = self._joined.pop(sid, None)
+        if peer is not None and peer.connection is not None:
             peer.connection.close()
+            peer.connection = None
+            self._metrics.disconnected()
 
     async def _on_event(self, event: str, sid: str, *arguments: object) -> None:
-        peer = self._peers.get(sid)
-        if peer is None:
+        peer = self._joined.get(sid)
+        if peer is None or peer.connection is None:
             return
         try:
             message = protocol.decode_client(event, arguments[0] if arguments else None)
@@ -182,25 +277,23 @@ class AgentServer:
         if message is not None:
             peer.connection.take(message)
 
-    async def _deliver(self, sid: str, message: ServerMessage) -> bool:
-        peer = self._peers.get(sid)
-        socket = None if peer is None else self._sio.eio.sockets.get(peer.engine_sid)
-        if peer is None or socket is None:
+    def _deliver(self, peer: Peer, message: ServerMessage) -> bool:
+        socket = self._sio.eio.sockets.get(peer.engine_sid)
+        if socket is None or socket.closed:
             return False
         if socket.queue.qsize() >= MAX_BACKLOG_MESSAGES:
             self._let_go(peer)
             return False
-        event, payload = protocol.encode(message)
-        await self._sio.emit(event, payload, to=sid, namespace=protocol.NAMESPACE)
+        # Not the server's `emit`: it looks for who is in a room and makes a task for each, which for one client costs
+        # more than all the rest.
+        text = f"{socketio.packet.EVENT}{protocol.NAMESPACE},{_as_json(protocol.encode(message))}"
+        socket.queue.put_nowait(engineio.packet.Packet(engineio.packet.MESSAGE, text))
+        self._metrics.sent(len(text))
         return True
 
-    def _let_go(self, peer: Peer) -> None:
-        """End a connection without a word: there is no way left to say one."""
-        request = self._upgrades.get(peer.engine_sid, peer.request)
-        if request.transport is not None:
-            request.transport.abort()
-        socket = self._sio.eio.sockets[peer.engine_sid]
-        self._sio.start_background_task(socket.close, wait=False, abort=True)
+    def _refuse(self, reason: str, error_type: str, message: str) -> None:
+        self._metrics.refused(reason)
+        raise socketio.exceptions.ConnectionRefusedError(error_type, {"type": error_type, "message": message})
 
 
 def _quiet_server() -> socketio.AsyncServer:
@@ -216,7 +309,3 @@ def _quiet_server() -> socketio.AsyncServer:
         engineio_logger=quiet,
         namespaces=[protocol.NAMESPACE],
     )
-
-
-def _refuse(error_type: str, message: str) -> None:
-    raise socketio.exceptions.ConnectionRefusedError(error_type, {"type": error_type, "message": message})

@@ -1,7 +1,8 @@
 """Several processes on one port: each listens for itself, and the system deals the connections out among them.
 
 A worker is told its settings on standard input, where no process list shows the keys; the pipe's end is its sign to
-leave, so none survives this process, however it ends. `/healthz` counts the sessions of the worker that answers.
+leave, so none survives this process, however it ends. `/healthz` and `/metrics` tell of all of them together, whichever
+answers.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import Final
 
+from selam_cli.agent.limits import Limits
+from selam_cli.agent.metrics import SHARED_FOLDER
 from selam_cli.agent.server import ServeSettings, cannot_listen
 from selam_cli.errors import SelamError, UsageFault
 
@@ -30,12 +35,13 @@ async def serve_with_workers(
     if not hasattr(socket, "SO_REUSEPORT"):
         raise UsageFault("On this system processes cannot share a port.", "Leave --workers at 1.")
     shares = _shares(settings.max_sessions, workers)
-    with _reserved(settings) as port:
+    figures = tempfile.TemporaryDirectory(prefix="selam-voice-figures-", ignore_cleanup_errors=True)
+    with _reserved(settings) as port, figures as folder:
         processes: list[asyncio.subprocess.Process] = []
         try:
             for share in shares:
                 # One by one, not as a comprehension: those that have started must be ended when the next one fails.
-                processes.append(await _start(replace(settings, port=port, max_sessions=share)))  # noqa: PERF401
+                processes.append(await _start(replace(settings, port=port, max_sessions=share), folder))  # noqa: PERF401
             await asyncio.gather(*(_ready(process) for process in processes))
             on_ready(port)
             await _until_stopped(processes, stop)
@@ -43,11 +49,18 @@ async def serve_with_workers(
             await asyncio.gather(*(_end(process) for process in processes))
 
 
+def as_line(settings: ServeSettings) -> bytes:
+    """Write what a worker is told."""
+    keys = None if settings.keys is None else sorted(settings.keys)
+    return json.dumps({**asdict(settings), "keys": keys, "shares_port": True}).encode() + b"\n"
+
+
 def worker_settings(line: bytes) -> ServeSettings:
-    """Read what `serve_with_workers` tells a worker."""
+    """Read what `as_line` wrote."""
     fields = json.loads(line)
     keys = None if fields["keys"] is None else frozenset(fields["keys"])
-    return ServeSettings(**{**fields, "keys": keys, "allow_origins": tuple(fields["allow_origins"])})
+    origins, limits = tuple(fields["allow_origins"]), Limits(**fields["limits"])
+    return ServeSettings(**{**fields, "keys": keys, "allow_origins": origins, "limits": limits})
 
 
 def _shares(max_sessions: int | None, workers: int) -> list[int | None]:
@@ -78,7 +91,7 @@ def _reserved(settings: ServeSettings) -> Iterator[int]:
         yield int(shared.getsockname()[1])
 
 
-async def _start(settings: ServeSettings) -> asyncio.subprocess.Process:
+async def _start(settings: ServeSettings, figures: str) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
@@ -86,11 +99,11 @@ async def _start(settings: ServeSettings) -> asyncio.subprocess.Process:
         _PROGRAM,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, SHARED_FOLDER: figures},
         start_new_session=True,  # Ctrl+C is for this process, which then lets the workers say goodbye
     )
     assert process.stdin is not None  # noqa: S101  # made with PIPE
-    told = {**asdict(settings), "keys": None if settings.keys is None else sorted(settings.keys), "shares_port": True}
-    process.stdin.write(json.dumps(told).encode() + b"\n")
+    process.stdin.write(as_line(settings))
     return process
 
 

@@ -1,14 +1,13 @@
 """One session's pipeline without a wire, on a clock that jumps to the next thing to do."""
 
 import asyncio
-import functools
-import selectors
 
 import numpy as np
 import pytest
 
-from selam_cli.agent.conversation import CHUNK_BYTES, Conversation
-from selam_cli.agent.responder import Speech
+from selam_cli.agent.conversation import Conversation
+from selam_cli.agent.reply import CHUNK_BYTES
+from selam_cli.agent.responder import EngineFault, Sentence, Speech, Understood
 from selam_cli.core.protocol import (
     Action,
     AudioChunk,
@@ -20,59 +19,55 @@ from selam_cli.core.protocol import (
     StartSession,
     Transcription,
 )
+from tests.support.jumping_clock import on_a_jumping_clock
 from tests.support.speech import spoken
 
 CLOSING = AudioChunk(bytes(2 * 16_000))
 
 
-class JumpingSelector(selectors.DefaultSelector):
-    """Waits for nothing: whatever the loop would have slept through has passed at once."""
-
-    def __init__(self):
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout=None):
-        if timeout is None:
-            return super().select()
-        ready = super().select(0)
-        if not ready and timeout:
-            self.now += timeout
-        return ready
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    def __init__(self):
-        self._clock = JumpingSelector()
-        super().__init__(self._clock)
-
-    def time(self):
-        return self._clock.now
-
-
-def on_a_jumping_clock(test):
-    @functools.wraps(test)
-    def run(*arguments, **named):
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(test(*arguments, **named))
-
-    return run
-
-
 class Scripted:
-    """Answers every utterance with the same parts; an exception among them is raised."""
+    """Answers every utterance with the same parts; an exception among them is raised, a number is a wait in seconds."""
 
-    greeting = ""
-
-    def __init__(self, *parts):
+    def __init__(self, *parts, words=("hello",)):
         self.parts = parts
+        self.words = iter(words)
         self.asked = []
+        self.remembered = []
         self.closed = 0
+        self.cancelled = 0
+        self.on_partial = None
+        self.hears_words = True
 
-    async def answer(self, utterance, session):
-        self.asked.append(utterance)
+    def begin(self, on_partial):
+        self.on_partial = on_partial
+        return ScriptedTurn(self)
+
+    def heard(self, text):
+        self.remembered.append(text)
+
+
+class ScriptedTurn:
+    def __init__(self, dialogue):
+        self.dialogue = dialogue
+        self.fed = b""
+
+    def feed(self, audio):
+        self.fed += audio
+
+    def cancel(self):
+        self.dialogue.cancelled += 1
+
+    async def understood(self, utterance):
+        self.dialogue.asked.append(utterance)
+        assert self.fed.startswith(utterance.audio), "what was fed as it came is the utterance and the silence after it"
+        words = next(self.dialogue.words, "hello")
+        if isinstance(words, Exception):
+            raise words
+        return Understood(words, has_words=bool(words))
+
+    async def answer(self):
         try:
-            for part in self.parts:
+            for part in self.dialogue.parts:
                 if isinstance(part, Exception):
                     raise part
                 if isinstance(part, float):
@@ -80,14 +75,14 @@ class Scripted:
                 else:
                     yield part
         finally:
-            self.closed += 1
+            self.dialogue.closed += 1
 
 
 class Session:
-    def __init__(self, *parts):
-        self.responder = Scripted(*parts)
+    def __init__(self, *parts, words=("hello",), metrics=None):
+        self.responder = Scripted(*parts, words=words)
         self.said = []
-        self.conversation = Conversation(StartSession("mekdes"), self.responder, self.on_message)
+        self.conversation = Conversation(StartSession("mekdes"), self.responder, self.on_message, metrics)
         self._news = asyncio.Event()
 
     def on_message(self, message):
@@ -116,7 +111,7 @@ def seconds_of_sound(seconds):
 
 @on_a_jumping_clock
 async def test_a_reply_runs_half_a_second_ahead_of_its_playing_and_no_more():
-    session = Session(Transcription("hi"), Response("hello"), Speech(seconds_of_sound(3)))
+    session = Session(Response("hello"), Speech(seconds_of_sound(3)))
     session.speak()
     await session.until(AudioEnd)
     began, *_ = times = session.times(ReplyChunk)
@@ -224,3 +219,108 @@ async def test_nothing_is_said_after_the_end():
     await asyncio.sleep(60)
     assert len(session.said) == ended
     assert session.responder.closed == 1
+
+
+REPLY = (Response("One two three four. Five."), Sentence("One two three four."), Speech(seconds_of_sound(4)),
+         Sentence("Five."), Speech(seconds_of_sound(1)))  # fmt: skip
+
+
+@on_a_jumping_clock
+async def test_a_cough_into_a_reply_holds_it_and_lets_it_go_on_where_it_stopped():
+    session = Session(*REPLY, words=("hello", ""))
+    session.speak()
+    await session.until(ReplyChunk, 10)
+    session.conversation.hear(AudioChunk(spoken("Hello there.").tobytes()))
+    await asyncio.sleep(60)
+    held = len(session.messages(ReplyChunk))
+    assert held <= 11
+    session.conversation.hear(CLOSING)
+    await session.until(AudioEnd)
+    assert b"".join(chunk.audio for chunk in session.messages(ReplyChunk)) == REPLY[2].audio + REPLY[4].audio
+    assert session.messages(Transcription) == [Transcription("hello")]
+    assert session.responder.remembered == ["One two three four. Five."]
+
+
+@on_a_jumping_clock
+async def test_words_into_a_reply_cut_it_off_and_what_was_heard_of_it_is_remembered():
+    session = Session(*REPLY, words=("hello", "stop"))
+    session.speak()
+    await session.until(ReplyChunk, 10)
+    await asyncio.sleep(2)
+    session.conversation.hear(AudioChunk(spoken("Hello there.").tobytes()))
+    session.conversation.hear(CLOSING)
+    await session.until(Transcription, 2)
+    assert session.responder.remembered == ["One two"]
+    end, text = (next(index for index, (_, message) in enumerate(session.said) if message == wanted)
+                 for wanted in (session.messages(AudioEnd)[0], Transcription("stop")))  # fmt: skip
+    assert end < text
+    await session.until(AudioEnd, 2)
+
+
+@on_a_jumping_clock
+async def test_the_first_words_understood_cut_the_reply_off_before_the_speech_has_ended():
+    session = Session(*REPLY)
+    session.speak()
+    await session.until(ReplyChunk, 10)
+    session.conversation.hear(AudioChunk(spoken("Hello there.").tobytes()))
+    session.responder.on_partial("")
+    assert not session.messages(AudioEnd)
+    session.responder.on_partial("hello")
+    assert len(session.messages(AudioEnd)) == 1
+    assert session.said[-1][1] == Transcription("hello", is_final=False)
+
+
+@on_a_jumping_clock
+async def test_partial_transcriptions_come_every_300_ms_at_most_and_only_when_they_changed():
+    session = Session(*REPLY)
+    session.conversation.hear(AudioChunk(spoken("Hello there.").tobytes()))
+    for text in ("he", "hello", "hello", "hello", "hello", "hello there"):
+        session.responder.on_partial(text)
+        await asyncio.sleep(0.1)
+    assert [(at, message.text) for at, message in session.said] == [(0.0, "he"), (0.3, "hello")]
+
+
+@on_a_jumping_clock
+async def test_a_turn_without_words_is_ended_so_that_nobody_waits_for_its_answer():
+    session = Session(*REPLY, words=("",))
+    session.speak()
+    await session.until(AudioEnd)
+    assert [type(message) for _, message in session.said] == [Response, AudioEnd]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [(EngineFault("session_error", "The model is gone."), ("session_error", "The model is gone.")),
+     (RuntimeError("secret"), ("audio_error", "The agent could not answer. Say it again."))],
+)  # fmt: skip
+@on_a_jumping_clock
+async def test_hearing_that_fails_is_told_and_the_next_turn_goes_well(fault, told):
+    session = Session(Response("now"), words=(fault, "hello"))
+    session.speak()
+    await session.until(AudioEnd)
+    [error] = session.messages(ErrorReport)
+    assert (error.type, error.message) == told
+    session.speak()
+    await session.until(Transcription)
+
+
+@on_a_jumping_clock
+async def test_stop_listening_in_mid_speech_drops_it_and_lets_a_held_reply_go_on():
+    session = Session(*REPLY)
+    session.speak()
+    await session.until(ReplyChunk, 10)
+    session.conversation.hear(AudioChunk(spoken("Hello there.").tobytes()))
+    session.conversation.control(Action.STOP_LISTENING)
+    await session.until(AudioEnd)
+    assert session.responder.cancelled == 1
+    assert len(session.messages(ReplyChunk)) == 50
+
+
+@on_a_jumping_clock
+async def test_who_cannot_tell_words_from_a_cough_is_cut_off_by_either_at_once():
+    session = Session(*REPLY)
+    session.responder.hears_words = False
+    session.speak()
+    await session.until(ReplyChunk, 10)
+    session.conversation.hear(AudioChunk(spoken("Hello there.").tobytes()))
+    assert len(session.messages(AudioEnd)) == 1

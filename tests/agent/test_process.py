@@ -6,11 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from dataclasses import replace
 
 import aiohttp
 import psutil
 import pytest
 
+from selam_cli.agent.limits import NO_LIMITS, PUBLIC, Limits
+from selam_cli.agent.process import chosen_limits
+from selam_cli.agent.server import ServeSettings
+from selam_cli.agent.workers import as_line, worker_settings
 from selam_cli.engine.agent_process import AgentProcess
 from selam_cli.errors import SelamError
 from tests.agent.test_server import caller
@@ -132,6 +138,17 @@ def serve(*arguments, **options):
     )  # fmt: skip
 
 
+@contextmanager
+def serving(*arguments):
+    """A `serve` of its own; gives the address, and ends it."""
+    process = serve("--port", "0", *arguments)
+    try:
+        yield process.stderr.readline().split()[2].replace("ws://", "http://")
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_serve_says_where_it_listens_and_leaves_on_a_signal(name, status):
     process = serve("--port", "0")
@@ -198,7 +215,8 @@ def test_workers_share_a_port_take_websocket_only_and_leave_together():
     assert not any(worker.is_running() for worker in workers)
 
 
-async def test_workers_do_not_survive_their_parent():
+async def test_workers_do_not_survive_their_parent_and_leave_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     process = serve("--port", "0", "--workers", "2")
     process.stderr.readline()
     workers = psutil.Process(process.pid).children()
@@ -206,6 +224,7 @@ async def test_workers_do_not_survive_their_parent():
     process.wait(20)
     for worker in workers:
         await gone(worker.pid)
+    assert not list(tmp_path.glob("selam-voice-figures-*"))
 
 
 def test_a_worker_that_dies_ends_the_agent_with_a_sentence():
@@ -232,8 +251,34 @@ def test_workers_take_no_port_that_others_have():
         first.wait(20)
 
 
+@pytest.mark.parametrize(
+    ("host", "limited", "minutes", "limits"),
+    [
+        ("127.0.0.1", None, {}, NO_LIMITS),
+        ("::1", None, {}, NO_LIMITS),
+        ("0.0.0.0", None, {}, PUBLIC),
+        ("voice.example.org", None, {}, PUBLIC),
+        ("127.0.0.1", True, {}, PUBLIC),
+        ("0.0.0.0", False, {}, NO_LIMITS),
+        ("localhost", None, {"idle_minutes": 2.0}, Limits(idle_s=120)),
+        ("localhost", None, {"max_session_minutes": 0.5}, Limits(session_s=30)),
+        ("0.0.0.0", None, {"idle_minutes": 2.0}, replace(PUBLIC, idle_s=120)),
+    ],
+)
+def test_limits_hold_for_strangers_and_where_they_are_asked_for(host, limited, minutes, limits):
+    assert chosen_limits(host, limited, **{"max_session_minutes": None, "idle_minutes": None, **minutes}) == limits
+
+
+def test_a_worker_is_told_every_setting():
+    settings = ServeSettings("0.0.0.0", 8765, frozenset({"one", "two"}), ("https://good.example",), 7, limits=PUBLIC)
+    assert worker_settings(as_line(settings)) == replace(settings, shares_port=True)
+    open_to_all = ServeSettings()
+    assert worker_settings(as_line(open_to_all)) == replace(open_to_all, shares_port=True)
+
+
 def test_the_agent_loads_no_screen_no_sound_card_and_no_engine():
-    loads = "[name for name in sys.modules if name in ('textual', 'sounddevice', 'miniaudio', 'selam_cli.engine')]"
+    heavy = ("textual", "sounddevice", "miniaudio", "selam_cli.engine", "prometheus_client")
+    loads = f"[name for name in sys.modules if name in {heavy!r}]"
     program = f"import sys, selam_cli.agent.process; print({loads})"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import socketio
 
+from selam_cli.agent import server
 from selam_cli.agent.echo import Echo
 from selam_cli.agent.server import ServeSettings, serve
 from selam_cli.core import protocol
@@ -21,10 +22,10 @@ CLOSING = bytes(2 * 16_000)
 
 
 @asynccontextmanager
-async def agent(**changes):
+async def agent(metrics=None, **changes):
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     settings = ServeSettings(port=0, keys=frozenset({KEY}), **changes)
-    task = asyncio.create_task(serve(settings, Echo(), on_ready=port.set_result, stop=stop))
+    task = asyncio.create_task(serve(settings, Echo(), on_ready=port.set_result, stop=stop, metrics=metrics))
     try:
         yield f"http://127.0.0.1:{await port}", stop
     finally:
@@ -67,9 +68,13 @@ class Caller:
     async def until(self, event, count=1):
         async with asyncio.timeout(20):
             while len(self.payloads(event)) < count:
-                self._changed.clear()
-                await self._changed.wait()
+                await self.more()
         return self.payloads(event)[count - 1]
+
+    async def more(self):
+        """Wait for whatever comes next."""
+        self._changed.clear()
+        await self._changed.wait()
 
     def payloads(self, event):
         return [payload for heard, payload in self.heard if heard == event]
@@ -284,6 +289,20 @@ async def test_a_web_page_may_not_connect_unless_its_origin_is_allowed(transport
             await Caller().connect(url, headers=page, transports=transports)
 
 
+async def test_what_a_proxy_might_say_of_a_page_is_not_believed():
+    forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "Forwarded": "host=evil.example"}
+    async with agent(allow_origins=("https://good.example",)) as (url, _):
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await Caller().connect(url, headers={"Origin": "https://evil.example", **forwarded})
+
+
+async def test_a_chunk_that_is_far_too_long_is_told_and_the_session_goes_on():
+    async with agent() as (url, _), caller(url, StartSession("mekdes")) as user:
+        await user.say(AudioChunk(bytes(1_500_000)), Control(Action.INTERRUPT))
+        await user.until("control_ack")
+    assert [error["type"] for error in user.payloads("error")] == ["validation_error"]
+
+
 async def test_a_web_page_whose_origin_is_allowed_connects():
     page = {"Origin": "https://good.example"}
     async with agent(allow_origins=("https://good.example",)) as (url, _), caller(url, headers=page) as user:
@@ -299,15 +318,16 @@ async def test_no_other_namespace_is_served():
 
 
 @asynccontextmanager
-async def bare_socket(url):
-    """A WebSocket that offers compression, in the namespace; its packets are read as they come."""
+async def bare_socket(url, *, join=True):
+    """A WebSocket that offers compression; its packets are read as they come."""
     query = urlencode({"EIO": 4, "transport": "websocket", "api_key": KEY, "voice": "mekdes"})
     async with (
         aiohttp.ClientSession() as http,
         http.ws_connect(f"{url}/socket.io/?{query}", compress=15) as socket,
     ):
         assert (await socket.receive_str(timeout=20)).startswith("0")
-        await socket.send_str(f"40{protocol.NAMESPACE},")
+        if join:
+            await socket.send_str(f"40{protocol.NAMESPACE},")
         yield socket
 
 
@@ -363,3 +383,9 @@ async def test_a_client_that_vanishes_leaves_nothing_behind():
                 await asyncio.sleep(0.01)
         left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
         assert not left & {"Client._send_outbox", "Conversation._answer"}
+
+
+async def test_a_client_that_has_just_left_is_not_waited_for_at_the_end(monkeypatch):
+    monkeypatch.setattr(server, "GOODBYE_S", 600)
+    async with agent() as (url, _), caller(url, StartSession("mekdes")):
+        pass

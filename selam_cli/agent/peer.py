@@ -1,0 +1,53 @@
+"""One connection to the agent, whether or not a client has joined by it yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from selam_cli.agent.connection import Connection
+from selam_cli.agent.limits import Stay
+
+
+class Peer:
+    """One connection at Engine.IO's level, and the client that has joined by it.
+
+    `websocket` is the request that it runs on; a long-polling one has none of its own.
+    """
+
+    def __init__(self, engine_sid: str, stay: Stay) -> None:
+        self.engine_sid = engine_sid
+        self.websocket: web.Request | None = None
+        self._gone = asyncio.Event()
+        self.stay = stay
+        self.since = asyncio.get_running_loop().time()
+        self.sid = ""
+        self.connection: Connection | None = None
+        self.leaving = False
+
+    def note_closed(self) -> None:
+        """Its WebSocket is closed."""
+        self.websocket = None
+        self._gone.set()
+
+    async def unless_gone(self, farewell: Coroutine[Any, Any, None]) -> None:
+        """Say goodbye; with the WebSocket closed meanwhile, the library would wait for ever for its last words."""
+        saying, gone = asyncio.ensure_future(farewell), asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait({saying, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if saying.done():
+                saying.result()
+        finally:
+            saying.cancel()
+            gone.cancel()
+
+    def overdue(self, now: float) -> str | None:
+        """Return why it has to leave; None where it may stay."""
+        if self.connection is None:
+            return self.stay.overdue(now, session_since=None, free_since=self.since)
+        return self.stay.overdue(
+            now, session_since=self.connection.session_since, free_since=self.connection.free_since
+        )

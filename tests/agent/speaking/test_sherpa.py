@@ -1,0 +1,164 @@
+"""Voices of sherpa-onnx: the real library up to the door of a real voice, alone and through the whole agent."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from selam_cli.agent.hearing import in_workers
+from selam_cli.agent.responder import EngineFault
+from selam_cli.agent.speaking import sherpa
+from selam_cli.agent.speaking.espeak import Espeak
+from selam_cli.agent.speaking.sherpa import SherpaVoice
+from selam_cli.agent_settings import AgentSettings
+from selam_cli.core.protocol import AudioChunk, StartSession
+from tests.agent.conftest import server  # noqa: F401  # a fixture
+from tests.agent.test_server import CLOSING, caller, chunks
+from tests.support.embedded_agent import embedded_agent
+from tests.support.needs import need
+from tests.support.openai_server import replies, says
+from tests.support.speech import spoken
+
+SENTENCE = "waan ku salaamayaa"
+DAMAGES = ("truncated", "of noise", "empty", "of another kind", "without marks", "no tokens")
+
+
+@pytest.fixture
+def library():
+    need("sherpa-onnx", in_workers.installed("sherpa_onnx"))
+
+
+@pytest.fixture
+def tiny_voice(library, tmp_path):
+    from tests.support.tiny_voice import write_tiny_voice  # noqa: PLC0415  # it loads onnx
+
+    folder = tmp_path / "vits-tiny"
+    folder.mkdir()
+    write_tiny_voice(folder)
+    return folder
+
+
+def damaged(folder, damage):
+    from tests.support.tiny_model import write_another_model  # noqa: PLC0415  # it loads onnx
+    from tests.support.tiny_voice import write_tiny_voice  # noqa: PLC0415
+
+    model = folder / "model.onnx"
+    match damage:
+        case "truncated":
+            model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
+        case "of noise":
+            model.write_bytes(np.random.default_rng(1).bytes(100_000))
+        case "empty":
+            model.write_bytes(b"")
+        case "of another kind":
+            write_another_model(folder)
+            (folder / "model.int8.onnx").replace(model)
+        case "without marks":  # with these the library ends its process
+            write_tiny_voice(folder, marks={})
+        case "no tokens":
+            (folder / "tokens.txt").write_text("")
+
+
+@pytest.fixture
+async def voice(tiny_voice):
+    made = SherpaVoice(tiny_voice, "so", workers=1)
+    yield made
+    await made.close()
+
+
+async def said(voice, text, language="so"):
+    pieces = [piece async for piece in voice.speak(text, language, "ubax")]
+    return np.frombuffer(b"".join(pieces), "<i2")
+
+
+async def test_the_library_speaks_with_a_voice_of_the_real_ones_shape(voice):
+    samples = await said(voice, SENTENCE)
+    assert len(samples) >= len(SENTENCE.replace(" ", "")) * 800
+    assert np.abs(samples).max() == pytest.approx(0.4 * 32_767, abs=200)
+    assert len(await said(voice, SENTENCE * 2)) > len(samples)
+    assert len(await said(voice, f"{SENTENCE} " * 40)) > 30 * len(samples)
+
+
+async def test_what_the_voice_has_no_letters_for_is_silent_and_costs_nothing(voice):
+    assert len(await said(voice, "ሰላም")) == 0
+    assert len(await said(voice, SENTENCE)) > 0
+
+
+async def test_another_language_is_refused_by_name(voice):
+    with pytest.raises(EngineFault, match="speaks Somali only"):
+        await said(voice, "Hello", "en")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_model_that_is_not_one_is_a_plain_sentence(tiny_voice, voice, damage):
+    damaged(tiny_voice, damage)
+    for _ in range(2):
+        with pytest.raises(EngineFault) as fault:
+            await said(voice, SENTENCE)
+        assert (fault.value.type, fault.value.message) == ("session_error", sherpa.unusable(tiny_voice))
+    assert voice.pool.pids == []
+
+
+async def test_a_voice_that_dies_or_hangs_costs_its_sentence(voice):
+    await said(voice, SENTENCE)
+    os.kill(voice.pool.pids[0], signal.SIGSTOP)
+    speaking = voice.speak(SENTENCE, "so", "ubax")
+    beginning = anext(speaking)
+    os.kill(voice.pool.pids[0], signal.SIGKILL)
+    with pytest.raises(EngineFault, match=r"The voice \(sherpa-onnx\) stopped unexpectedly\. Ask again\."):
+        await beginning
+    assert len(await said(voice, SENTENCE)) > 0
+
+
+def test_what_is_missing_is_said_without_loading_anything(library, tmp_path, monkeypatch):
+    assert "speaking_model" in sherpa.available(None, "so")
+    assert "no folder" in sherpa.available(tmp_path / "nowhere", "so")
+    assert ".onnx" in sherpa.available(tmp_path, "so")
+    (tmp_path / "so_SO-voice.onnx").write_bytes(b"x")
+    assert "tokens.txt" in sherpa.available(tmp_path, "so")
+    (tmp_path / "tokens.txt").write_bytes(b"x")
+    assert "speaking_language" in sherpa.available(tmp_path, None)
+    assert sherpa.available(tmp_path, "so") is None
+    monkeypatch.setattr(sherpa, "installed", lambda _: False)
+    assert "pip install 'selam-voice[sherpa]'" in sherpa.available(tmp_path, "so")
+
+
+async def test_the_agent_answers_in_somali_with_it_and_says_where_its_model_is_none(tiny_voice, server):  # noqa: F811
+    server.answers = {
+        "audio/transcriptions": replies({"text": "Sidee tahay maanta?"}), "chat/completions": says("Waan fiicanahay."),
+    }  # fmt: skip
+    settings = AgentSettings(
+        hearing_url=server.base_url, thinking_url=server.base_url, thinking_model="m",
+        speaking="sherpa", speaking_model=str(tiny_voice), speaking_language="so",
+    )  # fmt: skip
+    for damage in (None, "without marks"):
+        if damage is not None:
+            damaged(tiny_voice, damage)
+        async with embedded_agent(settings) as agent, caller(agent.url, StartSession("ubax", language="so")) as user:
+            for turn in (1, 2):
+                await user.say(*chunks(spoken("Hello there.")), AudioChunk(CLOSING))
+                sound = (await user.until("audio_end", turn))["total_chunks"]
+                assert user.payloads("response")[-1]["text"] == "Waan fiicanahay."
+                errors = [(error["type"], error["message"]) for error in user.payloads("error")]
+                if damage is None:
+                    assert (sound > 4, errors) == (True, [])
+                else:
+                    assert (sound, errors) == (0, [("session_error", sherpa.unusable(tiny_voice))] * turn)
+            voices = [type(voice) for voice in agent.engines.synthesizers]
+    assert voices[0] is SherpaVoice
+    assert set(voices) <= {SherpaVoice, Espeak}, "the other languages are espeak-ng's"
+
+
+async def test_the_agent_says_where_the_model_that_hears_is_none(library, tmp_path, server):  # noqa: F811
+    from tests.support.tiny_model import write_another_model, write_tiny_model  # noqa: PLC0415  # they load onnx
+
+    write_tiny_model(tmp_path)
+    settings = AgentSettings(hearing="sherpa", hearing_model=str(tmp_path), speaking="none", thinking="none")
+    write_another_model(tmp_path)
+    async with embedded_agent(settings) as agent, caller(agent.url, StartSession("ubax", language="so")) as user:
+        for turn in (1, 2):
+            await user.say(*chunks(spoken("Hello there.")), AudioChunk(CLOSING))
+            await user.until("audio_end", turn)
+        assert [error["type"] for error in user.payloads("error")] == ["session_error"] * 2
+        assert all(str(tmp_path) in error["message"] for error in user.payloads("error"))

@@ -1,0 +1,111 @@
+"""Who says "stop" over a reply stops it; the reply's own echo in their microphone does not."""
+
+import asyncio
+import itertools
+
+import numpy as np
+
+from selam_cli.agent.hearing import sphinx
+from selam_cli.agent_settings import AgentSettings
+from selam_cli.core.protocol import AudioChunk, StartSession, decode_server
+from tests.agent.conftest import server  # noqa: F401  # a fixture
+from tests.agent.test_server import CLOSING, caller, chunks
+from tests.support.embedded_agent import embedded_agent
+from tests.support.needs import need
+from tests.support.openai_server import OpenAIServer, in_turn, replies, says, wav_of
+from tests.support.questions import questions
+from tests.support.speech import spoken
+
+ANSWER = (
+    "The weather today will be sunny in the morning. In the afternoon some clouds come in from the west, and there "
+    "may be a little rain. Tomorrow it will be much colder, so take a coat with you."
+)
+SHORT_ANSWER = ANSWER.partition(" Tomorrow")[0]
+WAYS = ("Stop.", "Stop, please.", "Please stop.")
+ECHO = 0.1
+"""−20 dB."""
+
+BEFORE_MS, AFTER_MS = 500, 1_000
+
+
+def with_a_voice(server: OpenAIServer, sound: np.ndarray | None):  # noqa: F811  # the fixture
+    """Offline English that answers at length, in a voice of its own or in a server's, which speaks all at once."""
+    need("pocketsphinx", sphinx.available() is None)
+    server.answers.setdefault("chat/completions", says(ANSWER))
+    thinking = {"hearing": "pocketsphinx", "thinking_url": server.base_url, "thinking_model": "m"}
+    if sound is None:
+        return AgentSettings(**thinking, speaking="espeak")
+    wav = {"Content-Type": "audio/wav"}
+    server.answers["audio/speech"] = in_turn(
+        replies(wav_of(sound, 16_000), headers=wav), replies(wav_of(sound[:160], 16_000), headers=wav)
+    )
+    return AgentSettings(**thinking, speaking="openai", speaking_url=server.base_url)
+
+
+def echo_of(payload) -> np.ndarray:
+    return np.frombuffer(decode_server("audio_chunk", payload).audio, "<i2") * ECHO
+
+
+async def is_stopped(user, word: np.ndarray) -> bool:
+    """Say a word over the reply's echo; return whether the reply ends there, or goes on."""
+    await user.say(*chunks(spoken("What will the weather be like?")), AudioChunk(CLOSING))
+    await user.until("audio_chunk", 15)
+    heard = np.concatenate([echo_of(payload) for payload in user.payloads("audio_chunk")])
+    before, after = 16 * BEFORE_MS, 16 * AFTER_MS
+    microphone = np.resize(heard, before + len(word) + after) + np.pad(word, (before, after))
+    await user.say(*chunks(np.clip(microphone, -32_768, 32_767).astype("<i2")))
+    so_far = len(user.payloads("audio_chunk"))
+    ends = asyncio.create_task(user.until("audio_end"))
+    goes_on = asyncio.create_task(user.until("audio_chunk", so_far + 15))
+    done, others = await asyncio.wait({ends, goes_on}, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    return ends in done
+
+
+async def test_stop_over_a_reply_stops_it(server):  # noqa: F811
+    recordings = list(itertools.product(WAYS, questions().voices))
+    async with embedded_agent(with_a_voice(server, None)) as agent:
+
+        async def outcome(text: str, voice: str) -> bool:
+            async with caller(agent.url, StartSession("aria", interrupt_threshold=8)) as user:
+                return await is_stopped(user, spoken(text, voice))
+
+        stopped = await asyncio.gather(*(outcome(*recording) for recording in recordings))
+    went_on = [recording for recording, ended in zip(recordings, stopped, strict=True) if not ended]
+    assert len(went_on) <= 2, went_on
+
+
+async def reply_with_its_echo(url: str, voice: str) -> list[str]:
+    """Have a reply while the microphone hears it; return all that was understood meanwhile and just after."""
+    async with caller(url, StartSession(voice, interrupt_threshold=8)) as user:
+        await user.say(*chunks(spoken("What will the weather be like?")), AudioChunk(CLOSING))
+        rest = np.zeros(112)  # 7 ms: no frame of the echo is one of the reply
+        for number in itertools.count(1):
+            chunk = asyncio.create_task(user.until("audio_chunk", number))
+            end = asyncio.create_task(user.until("audio_end"))
+            await asyncio.wait({chunk, end}, return_when=asyncio.FIRST_COMPLETED)
+            end.cancel()
+            if not chunk.done():
+                chunk.cancel()
+                break
+            heard = np.concatenate((rest, echo_of(chunk.result())))
+            rest = heard[len(heard) // 320 * 320 :]
+            await user.say(AudioChunk(heard[: len(heard) - len(rest)].astype("<i2").tobytes()))
+        noise = np.random.default_rng(number).normal(0, 5, 16_000).astype(np.int16)
+        await user.say(*chunks(noise), AudioChunk(CLOSING))
+        return [payload["text"] for payload in user.payloads("transcription") if payload["is_final"]]
+
+
+async def test_a_replys_own_echo_never_stops_it_nor_begins_a_turn(server):  # noqa: F811
+    loud = np.clip(2.0 * spoken(SHORT_ANSWER), -32_768, 32_767).astype(np.int16)
+    server.answers["chat/completions"] = says(SHORT_ANSWER)
+    async with (
+        embedded_agent(with_a_voice(server, None)) as offline,
+        embedded_agent(with_a_voice(server, loud)) as with_a_loud_server,
+    ):
+        replies_heard = [(offline, "aria"), (offline, "andrew"), (offline, "alloy"), (with_a_loud_server, "aria")]
+        understood = await asyncio.gather(*(reply_with_its_echo(agent.url, voice) for agent, voice in replies_heard))
+        assert [len(texts) for texts in understood] == [1] * len(replies_heard), "the question, and no echo"
+        assert await offline.turns() == {"answered": 3}
+        assert await with_a_loud_server.turns() == {"answered": 1}
