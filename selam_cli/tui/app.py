@@ -23,11 +23,14 @@ from textual.screen import Screen
 
 from selam_cli.core.plain_text import plain, plain_line
 from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
-from selam_cli.core.redaction import redact
+from selam_cli.core.redaction import Redactor, secrets_of_environment
 from selam_cli.core.session import Phase
 from selam_cli.engine import events
-from selam_cli.tui import garbage, leaving
+from selam_cli.log_file import DEBUG_VARIABLE, add_to_log
+from selam_cli.redacted_output import redacted_traceback
+from selam_cli.tui import garbage, leaving, words
 from selam_cli.tui.bars import KeyBar, SmallBar, TalkBar, TopBar
+from selam_cli.tui.chosen import Chosen
 from selam_cli.tui.control_pane import ControlPane
 from selam_cli.tui.conversation import ResponsePane, TranscriptionPane
 from selam_cli.tui.drivers import driver_class
@@ -36,6 +39,7 @@ from selam_cli.tui.inbox import Inbox
 from selam_cli.tui.model import (
     CommandSent,
     EngineExited,
+    EngineRestarted,
     Moment,
     ScreenState,
     TalkKeyChanged,
@@ -92,7 +96,7 @@ class SelamScreen(App[int]):
         Binding("o", "tell('resume')", "Resume"),
         Binding("R", "tell('replay')", "Replay"),
         Binding("r", "tell('resend')", "Resend"),
-        Binding("t", "tell('retry')", "Try again"),
+        Binding("t", "try_again", "Try again"),
         Binding("L", "tell('switch', 'local')", "Embedded agent"),
         Binding("m", "mute", "Mute"),
         Binding("plus,equals_sign", "louder(1)", "Louder"),
@@ -128,6 +132,7 @@ class SelamScreen(App[int]):
         self._inbox = Inbox(self._on_first)
         self._next_frame_at = 0.0
         self._collector = collector
+        self._chosen = Chosen()
         self._instructions = options.instructions or ""
         self._resend_within_s = options.resend_within_s
         self.state: ScreenState = first_state(options)
@@ -162,16 +167,19 @@ class SelamScreen(App[int]):
         self._response.focus()
         if self._departures is not None:
             self._departures.attend(asyncio.get_running_loop(), self.action_leave)
-        self._engine.listen(
-            lambda _, event: self._inbox.put(event), lambda status: self._inbox.put(EngineExited(status))
-        )
-        self._engine.send("levels", "on")
+        self._attend_to_engine()
         self.set_interval(_LOOK_EVERY_S, self._look)
         if not self.talk_key.directly_fed:
             self.set_interval(FRAME_S, lambda: self.talk_key.tick(time.monotonic()))
 
+    def _attend_to_engine(self) -> None:
+        self._engine.listen(self._hear, self._on_engine_gone)
+        self._engine.send("levels", "on")
+
     def action_leave(self, status: int) -> None:
         """Close the microphone, have the engine end the session, and restore the terminal meanwhile."""
+        if self._departures is not None:
+            self._departures.begin(status)
         self.talk_key.close(time.monotonic())
         self._engine.send("quit")
         self.exit(status, status)
@@ -189,10 +197,27 @@ class SelamScreen(App[int]):
         # Textual's own hook. What is printed of it is `run`'s affair: a user gets sentences, not a traceback.
         self.failure = error
         super()._handle_exception(error)
-        if os.environ.get("SELAM_DEBUG") != "1":
-            self._exit_renderables.clear()
+        self._exit_renderables.clear()  # Textual's own traceback shows every local variable, and those may hold a key
 
     # --- from the engine ----------------------------------------------------------------------------------------------
+
+    def _hear(self, _: float, event: events.Event) -> None:
+        """Take an event, in the engine's thread: the talk key's part in it must not wait for a busy screen."""
+        match event:
+            case events.Ack(id=int() as answered):
+                self.talk_key.on_answered(answered, time.monotonic())
+            case events.TalkEnded():
+                self.talk_key.on_talk_ended(time.monotonic())
+            case events.Notice(code=code) if code in _REFUSALS:
+                self.talk_key.on_refused()
+            case events.StateChanged(phase=phase, listening=listening):
+                self.talk_key.on_state(phase, listening=listening)
+        self._inbox.put(event)
+
+    def _on_engine_gone(self, status: int) -> None:
+        """Take its end, in its thread."""
+        self.talk_key.on_engine_gone(time.monotonic())
+        self._inbox.put(EngineExited(status))
 
     def _on_first(self) -> None:
         self.post_message(Arrived())
@@ -221,13 +246,12 @@ class SelamScreen(App[int]):
         self._transcription.on_line(event)
         self._response.on_line(event)
         match event:
-            case events.Ack(id=int() as answered):
-                self.talk_key.on_answered(answered, time.monotonic())
-            case events.TalkEnded():
-                self.talk_key.on_talk_ended(time.monotonic())
-            case events.Notice(code=code) if code in _REFUSALS:
-                self.talk_key.on_refused()
-            case events.Devices() | events.Notice(code="calibrated"):
+            case (
+                events.Devices()
+                | events.StateChanged()
+                | events.Notice(code="calibrated")
+                | events.ErrorRaised(type="device_error")
+            ):
                 self._tell_sheet(event)
 
     def _on_engine_exited(self, state: ScreenState) -> None:
@@ -236,13 +260,15 @@ class SelamScreen(App[int]):
         if state.fatal is not None and not self._response.texts:
             self.action_leave(0)  # nothing was said that one would want to read; `run` says why
             return
-        words = plain_line(self._engine.last_words)
-        ended = f"The engine has ended (status {state.exit_status}). {words}".strip()
-        self._transcription.tell("error", ended, "The text stays readable; q leaves.")
+        said = plain_line(self._engine.last_words)
+        lost = "The speech that was kept is lost." if state.session.kept_seconds else ""
+        ended = f"The engine has ended ({words.end_of_process(state.exit_status or 0)}). {said} {lost}".strip()
+        # The engine itself could not log it, if it was killed.
+        add_to_log("screen", ended, Redactor.of(secrets_of_environment(os.environ)))
+        self._transcription.tell("error", ended, "The text stays readable; t starts it again, q leaves.")
 
     def _show(self, state: ScreenState) -> None:
         self.state = state
-        self.talk_key.follow(state.phase, listening=state.session.listening, now=self._now().monotonic_s)
         for bar in self._bars:
             bar.show(state)
         self._control.show(state)
@@ -250,6 +276,7 @@ class SelamScreen(App[int]):
     def _look(self) -> None:
         now = self._now()
         self._show(aged(self.state, now))
+        self.talk_key.look(now.monotonic_s)
         self._close_unheard(now)
         if self._collector is not None and self.state.phase not in _BUSY and not self.talk_key.talking:
             self._collector.on_quiet(now.monotonic_s)
@@ -272,6 +299,7 @@ class SelamScreen(App[int]):
     def command(self, verb: str, argument: str = "", command_id: int | None = None) -> None:
         """Send the engine a command, from any thread, and let the screen know."""
         self._engine.send(verb, argument, command_id)
+        self._chosen.note(verb, argument)
         self._inbox.put(CommandSent(verb, argument))
 
     def _talk_changed(self, key: TalkKey, step: Step | None) -> None:
@@ -291,6 +319,23 @@ class SelamScreen(App[int]):
     def action_tell(self, verb: str, argument: str = "") -> None:
         """Send a command that a key stands for."""
         self.command(verb, argument)
+
+    def action_try_again(self) -> None:
+        """Try to connect now, or start an engine that has ended."""
+        if self.state.exit_status is None:
+            self.command("retry")
+            return
+        try:
+            self._engine.restart(self._chosen.options)
+        except OSError as error:  # no memory, no process to be had
+            self._transcription.tell("error", f"The engine cannot be started: {error}.", "t tries it again.")
+            return
+        self._show(reduced(self.state, EngineRestarted(), self._now()))
+        self.talk_key.on_engine_back()
+        self._attend_to_engine()
+        for verb, argument in self._chosen.commands:
+            self._engine.send(verb, argument)
+        self._transcription.begin_anew()
 
     def action_mute(self) -> None:
         """Switch the microphone's muting."""
@@ -319,7 +364,7 @@ class SelamScreen(App[int]):
         """Open the help."""
         from selam_cli.tui.help_sheet import HelpSheet  # noqa: PLC0415  # the first paint does without
 
-        self._open(HelpSheet(self.state.talk))
+        self._open(HelpSheet(self.state.talk, self.state.session.processing))
 
     def action_settings(self) -> None:
         """Open the settings; what was changed is sent when they close."""
@@ -361,6 +406,7 @@ def run(engine: Engine, options: ScreenOptions) -> int:
     app = SelamScreen(engine, options, departures=departures, collector=collector)
     with departures.installed():
         status = app.run()
+        departures.on_left()
         engine_status = engine.close()
     return _last_words(app, status, engine_status)
 
@@ -368,8 +414,16 @@ def run(engine: Engine, options: ScreenOptions) -> int:
 def _last_words(app: SelamScreen, status: int | None, engine_status: int) -> int:
     """Say on standard error what the screen could not, now that the terminal is restored; return the exit status."""
     if app.failure is not None or status is None:
-        reason = redact(f"The screen failed: {type(app.failure).__name__}: {app.failure}.")
-        _say(reason, "Run it with SELAM_DEBUG=1 and report what it prints.")
+        redactor = Redactor.of(secrets_of_environment(os.environ))
+        reason = redactor.line(f"The screen failed: {type(app.failure).__name__}: {app.failure}.")
+        trace = redacted_traceback(app.failure, redactor).rstrip() if app.failure is not None else reason
+        if os.environ.get(DEBUG_VARIABLE) == "1":
+            _say(trace)
+        kept_in = add_to_log("screen", trace, redactor)
+        _say(
+            reason,
+            f"Report what {kept_in} says." if kept_in else "Run it with SELAM_DEBUG=1 and report what it prints.",
+        )
         return 1
     if status:
         return status
@@ -377,7 +431,7 @@ def _last_words(app: SelamScreen, status: int | None, engine_status: int) -> int
         _say(app.state.fatal.message, app.state.fatal.remedy)
         return engine_status if engine_status > 0 else 1
     if app.state.exit_status:
-        _say(*(words for words in (app.engine_words,) if words))
+        _say(app.engine_words)
         return app.state.exit_status if app.state.exit_status > 0 else 1
     if engine_status > 0:
         # A refusal, or a server that was not there: the user has read it and left, and a script wants to know.

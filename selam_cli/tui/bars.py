@@ -84,7 +84,9 @@ class TalkBar(Bar):
         session = state.session
         return (
             state.phase, state.talk, self._level(state), self._elapsed_s(state), state.reconnecting, state.exit_status,
+            session.connection.stalled, session.connection.ended_for, state.lost_since is None,
             session.muted, session.listening, session.microphone, session.speaker, state.volume, session.kept_seconds,
+            session.processing,
         )  # fmt: skip
 
     def show(self, state: ScreenState) -> None:
@@ -96,6 +98,7 @@ class TalkBar(Bar):
 
     def render(self) -> Content:
         """Draw two lines, and a third where there is room."""
+        self._place(Cells(*self.region))  # who sees it may press it, though Textual tells of its place a moment later
         lines = [self._phase_line(), self._meter_line()]
         if self.size.height > 2:
             lines.append(self._device_line())
@@ -122,13 +125,16 @@ class TalkBar(Bar):
         elapsed = self._elapsed() if self._narrow else ""
         width = max(8, min(_METER_CELLS, self.size.width - 28))
         filled = words.gauge(dbfs, width)
+        peak = max(filled, words.gauge(self._peak(state), width))
         figure = "" if dbfs <= -60 else f"{dbfs:.0f} dB".replace("-", "−")
         if state.phase is Phase.LISTENING and state.level.clipped:
             figure = "too loud"
         return Content.assemble(
             f" {name:<11}",
             ("━" * filled, "bold"),
-            ("─" * (width - filled), "$edge"),
+            ("─" * (peak - filled - 1), "$edge"),
+            ("╸" * (peak > filled), "bold"),
+            ("─" * (width - peak), "$edge"),
             f" {figure:<8}",
             (elapsed, "bold"),
         )
@@ -138,6 +144,8 @@ class TalkBar(Bar):
         microphone = plain_line(session.microphone.name) or "no microphone"
         parts = [f"{microphone}{' (muted)' if session.muted else ''}", plain_line(session.speaker) or "no speaker"]
         parts.append(f"volume {self.state.volume} %")
+        if self.state.talk.mode is Mode.OPEN:
+            parts.insert(0, words.open_microphone(session.processing))
         if session.kept_seconds:
             parts.append(f"{session.kept_seconds:.1f} s kept: r sends it")
         line = f" {' · '.join(parts)}"
@@ -160,9 +168,13 @@ class TalkBar(Bar):
         open_now = state.phase is Phase.LISTENING or (state.talk.mode is Mode.OPEN and state.session.listening)
         return "microphone", state.level.input_dbfs if open_now else SILENT.input_dbfs
 
+    def _peak(self, state: ScreenState) -> float:
+        """Return the microphone's loudest moment, held a while; only that tells how near to clipping one speaks."""
+        return state.level.peak_dbfs if self._heard(state) == ("microphone", state.level.input_dbfs) else -90.0
+
     def _level(self, state: ScreenState) -> object:
         name, dbfs = self._heard(state)
-        return name, words.gauge(dbfs, 60), state.level.clipped
+        return name, words.gauge(dbfs, 60), words.gauge(self._peak(state), 60), state.level.clipped
 
 
 class KeyBar(Bar):
@@ -201,7 +213,7 @@ class SmallBar(Bar):
 
     def part(self, state: ScreenState) -> object:
         """Only the phase."""
-        return state.phase, state.latched
+        return state.phase, state.latched, words.opening(state)
 
     def render(self) -> Content:
         """Draw the sentence and the phase."""

@@ -34,8 +34,11 @@ class ControlPane(VerticalScroll):
         yield self._rows
 
     def show(self, state: ScreenState) -> None:
-        """Take the new state."""
+        """Take the new state; scroll to the latencies where they were just asked for: in 24 lines they are below."""
+        wanted = state.latency_shown and not self._rows.latency_shown
         self._rows.show(state)
+        if wanted:
+            self.call_after_refresh(self.scroll_end, animate=False)
 
 
 class ControlRows(Widget):
@@ -45,6 +48,11 @@ class ControlRows(Widget):
         super().__init__()
         self._state = state
         self._drawn: object = None
+
+    @property
+    def latency_shown(self) -> bool:
+        """Whether the latencies are among the rows."""
+        return self._state.latency_shown
 
     def show(self, state: ScreenState) -> None:
         """Take the new state; a change in the number of rows lays out anew."""
@@ -83,7 +91,7 @@ class ControlRows(Widget):
 
     def _ear(self) -> str:
         session = self._state.session
-        if self._state.phase in {Phase.ENDED, Phase.CONNECTING, Phase.RECONNECTING}:
+        if self._state.phase in {Phase.ENDED, Phase.CONNECTING, Phase.RECONNECTING, Phase.DISCONNECTED}:
             return "No session"
         if session.paused:
             return "Session paused"

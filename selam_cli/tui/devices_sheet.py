@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,8 +13,10 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from selam_cli.core.plain_text import plain_line
-from selam_cli.engine.events import Devices, Event
+from selam_cli.engine.events import Devices, ErrorRaised, Event, StateChanged
 from selam_cli.tui.sheet import Sheet
+
+_NOTHING: Final = "No sound device was found. Start again with --input FILE, or --output null."
 
 
 class DevicesSheet(Sheet[None]):
@@ -23,6 +26,7 @@ class DevicesSheet(Sheet[None]):
         super().__init__()
         self._in_use = {"microphone": microphone, "speaker": speaker}
         self._choose = choose
+        self._found: dict[str, Sequence[Mapping[str, object]]] = {}
 
     def compose(self) -> ComposeResult:
         """Microphones, then speakers."""
@@ -36,18 +40,32 @@ class DevicesSheet(Sheet[None]):
 
     def on_line(self, event: Event) -> None:
         """Show what was found."""
-        if not isinstance(event, Devices):
-            return
-        self._list("microphone", event.inputs)
-        self._list("speaker", event.outputs)
-        nothing = not event.inputs and not event.outputs
-        told = "No sound device was found. Start again with --input FILE, or --output null." if nothing else ""
-        self.query_one("#found", Static).update(told)
+        match event:
+            case Devices(inputs=inputs, outputs=outputs):
+                self._found = {"microphone": inputs, "speaker": outputs}
+                for kind in self._found:
+                    self._list(kind)
+                told = "" if inputs or outputs else _NOTHING
+                self.query_one("#found", Static).update(told)
+            case StateChanged(microphone=microphone, speaker=speaker):
+                self._use({"microphone": microphone.name, "speaker": speaker})
+            case ErrorRaised(message=message):
+                self.query_one("#found", Static).update(plain_line(message))
 
-    def _list(self, kind: str, found: Sequence[Mapping[str, object]]) -> None:
+    def _use(self, in_use: dict[str, str]) -> None:
+        """Mark what is in use now, which may have changed by itself."""
+        changed = [kind for kind, name in in_use.items() if name != self._in_use[kind]]
+        self._in_use = in_use
+        for kind in changed:
+            if kind in self._found:
+                self._list(kind)
+                self.query_one("#found", Static).update(f"The {kind} is {plain_line(in_use[kind]) or 'gone'}.")
+
+    def _list(self, kind: str) -> None:
         options = self.query_one(f"#{kind}", OptionList)
+        highlighted = options.highlighted or 0
         options.clear_options()
-        for index, device in enumerate(found):
+        for index, device in enumerate(self._found[kind]):
             name = str(device.get("name", ""))
             marks = ["in use"] if name == self._in_use[kind] else []
             marks += ["default"] if device.get("is_default") or device.get("default") else []
@@ -55,7 +73,7 @@ class DevicesSheet(Sheet[None]):
             # The engine finds a device by its name; the id keeps it whatever it holds.
             options.add_option(NamedOption(label, name, f"{kind}-{index}"))
         if options.option_count:
-            options.highlighted = 0
+            options.highlighted = min(highlighted, options.option_count - 1)
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

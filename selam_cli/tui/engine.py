@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from selam_cli.engine.events import Event
@@ -23,6 +23,9 @@ class Engine(Protocol):
 
         One with an id is answered by an `ack`, which parts what the engine said before it from what it says after.
         """
+
+    def restart(self, options: Mapping[str, str | None]) -> None:
+        """Start it again after its end, with these options in place of those that it had; then `listen` again."""
 
     def close(self) -> int:
         """Ask it to leave, wait for it, and return its exit status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
@@ -48,9 +49,10 @@ class HelpSheet(Sheet[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "close", "Close")]
 
-    def __init__(self, talk: TalkView) -> None:
+    def __init__(self, talk: TalkView, processing: Sequence[str]) -> None:
         super().__init__()
         self._talk = talk
+        self._processing = processing
 
     def compose(self) -> ComposeResult:
         """One scrolling frame."""
@@ -59,6 +61,7 @@ class HelpSheet(Sheet[None]):
             frame.border_subtitle = "Esc closes"
             yield Static("Push to talk", classes="label")
             yield Static(words.talk_explanation(self._talk), markup=False)
+            yield Static(words.processing_explanation(self._talk, self._processing), markup=False)
             yield Static("Keys", classes="label")
             for key, meaning in KEYS:
                 yield Static(Content.assemble((f"{key:<8}", "bold $accent"), meaning), classes="key")

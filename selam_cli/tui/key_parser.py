@@ -8,7 +8,7 @@ Source: https://sw.kovidgoyal.net/kitty/keyboard-protocol/, "Progressive enhance
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from textual import events
@@ -17,11 +17,16 @@ from textual._xterm_parser import XTermParser
 from textual.keys import Keys
 from textual.message import Message
 
+from selam_cli.tui.pasting import PasteGuard
+
 EVENT_TYPES: Final = 0b10
 """The flag that has the terminal tell repeats and releases."""
 
 _KEY: Final = re.compile(r"\x1b\[(\d*)((?::\d*)*)(?:;(\d*)(?::([123]))?)?((?:;[\d:]*)?)([u~A-HPQRS])")
 _FLAGS: Final = re.compile(r"\x1b\[\?(\d+)u")
+
+WIDEST: Final = 2_000
+"""Columns or rows of the largest window that is believed: drawing one of 99,999 would take minutes."""
 
 PATIENCE_S: Final = 0.4
 """How much longer than Textual's 0.1 s the parser may wait for the rest of a sequence."""
@@ -64,12 +69,15 @@ class EventTypeParser(XTermParser):
         would be late.
         """
         self._gave_up_at = float("-inf")
+        self._pastes = PasteGuard()
 
     def feed(self, data: str) -> Iterable[Message]:
         """Parse a piece of input."""
         if data[:1] in {"[", "O"} and get_time() - self._gave_up_at < PATIENCE_S:
             self.patient = True  # that was no Escape key: the rest of its sequence comes late on this link
-        return super().feed(data)
+        cleaned = self._pastes.cleaned(data)
+        # Nothing at all is how the end of the input is told, not a piece that was held back.
+        return self._believed(cleaned) if cleaned or not data else ()
 
     def tick(self) -> Iterable[Message]:
         """Give up on an unfinished sequence whose rest does not come."""
@@ -79,7 +87,18 @@ class EventTypeParser(XTermParser):
                 return ()
             if now >= self._timeout_time:
                 self._gave_up_at = now
+                self._pastes.give_up()
         return super().tick()
+
+    def _believed(self, data: str) -> Iterator[Message]:
+        window = self.mouse_pixels, self.terminal_size, self.terminal_pixel_size
+        for message in super().feed(data):
+            if isinstance(message, events.Resize):
+                if max(message.size) > WIDEST:
+                    self.mouse_pixels, self.terminal_size, self.terminal_pixel_size = window
+                    continue
+                window = self.mouse_pixels, self.terminal_size, self.terminal_pixel_size
+            yield message
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         if flags := _FLAGS.fullmatch(sequence):

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from selam_cli.engine import terminal_modes
 
@@ -37,6 +37,7 @@ class Departures:
         self._tell_engine = tell_engine
         self._modes = terminal_modes.remembered().get(terminal_modes.VARIABLE, "")
         self._leave: Callable[[int], None] | None = None
+        self._begun = False
 
     def attend(self, loop: asyncio.AbstractEventLoop, leave: Callable[[int], None]) -> None:
         """From now on a signal has the screen leave, in its loop, with the given exit status."""
@@ -45,6 +46,20 @@ class Departures:
             loop.call_soon_threadsafe(leave, status)
 
         self._leave = leave_soon
+
+    def begin(self, status: int) -> None:
+        """The screen is being left: from now on a signal ends it at once, and so does Ctrl+C as a key.
+
+        The engine goes on with its goodbye, which takes 2 s at most.
+        """
+        if status == INTERRUPTED and self._begun:
+            self._end(status)
+        self._begun = True
+        self._leave = None
+
+    def on_left(self) -> None:
+        """The screen is gone, and only the engine is waited for: from now on a signal ends that, at once."""
+        self._leave = None
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -61,10 +76,14 @@ class Departures:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         status = _STATUS[signal.Signals(number)]
         leave, self._leave = self._leave, None
-        if leave is None:  # the screen is not up yet, or does not end
-            terminal_modes.restore(self._modes)
-            os._exit(status)
-        leave(status)
+        if leave is None:  # the screen is not up yet, or is being left already
+            self._end(status)
+        else:
+            leave(status)
+
+    def _end(self, status: int) -> NoReturn:
+        terminal_modes.restore(self._modes)
+        os._exit(status)
 
     def _on_hang_up(self, _: int, __: FrameType | None) -> None:
         # In a thread, for the signal may have come in the middle of a command that holds the engine's lock.

@@ -46,6 +46,11 @@ class EngineExited:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineRestarted:
+    """The engine's process was started again, after its end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """Now, in monotonic seconds and as the wall clock's words (`14:03:22`)."""
 
@@ -168,8 +173,8 @@ def reduced(state: ScreenState, item: object, now: Moment) -> ScreenState:
             return _commanded(state, verb, argument, now)
         case TalkKeyChanged():
             return _with_talk_key(state, item)
-        case EngineExited(status=status):
-            return replace(state, exit_status=status, level=SILENT)
+        case EngineExited() | EngineRestarted():
+            return _with_engine(state, item)
         case _:
             return state
 
@@ -180,6 +185,19 @@ def aged(state: ScreenState, now: Moment) -> ScreenState:
     if not late:
         return state
     return replace(state, controls=tuple(_given_up(row, "no answer") if row in late else row for row in state.controls))
+
+
+def _with_engine(state: ScreenState, change: EngineExited | EngineRestarted) -> ScreenState:
+    """Take its end; or wait for its first line again, with what the user chose."""
+    if isinstance(change, EngineExited):
+        return replace(state, exit_status=change.status, level=SILENT)
+    session = replace(
+        state.session, phase=Phase.CONNECTING, connection=Connection(), queued_seconds=0.0, kept_seconds=0.0
+    )
+    return replace(
+        state, session=session, exit_status=None, fatal=None, reconnecting=None, lost_since=None, listening_since=None,
+        playout=None, controls=tuple(_given_up(row, "not sent: no session") for row in state.controls),
+    )  # fmt: skip
 
 
 def _with_session(state: ScreenState, session: events.StateChanged, now: Moment) -> ScreenState:

@@ -11,12 +11,16 @@ import codecs
 import contextlib
 import os
 import select
+import signal
+import sys
 import termios
 import time
 from typing import Any, Final
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
+from textual.message import Message
 
 from selam_cli.tui.hearing import Hearing, KeyboardGone, KeyListener
 from selam_cli.tui.key_parser import EVENT_TYPES
@@ -32,9 +36,12 @@ class PosixKeyboardDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
+        if sys.__stdout__ is not None and not os.isatty(2):
+            # Textual draws on the standard error, which may be kept in a file; the screen belongs on the terminal.
+            self._file = sys.__stdout__
         self._hearing = Hearing(self.listener, _ADD_EVENT_TYPES)
         self._modes: list[Any] | None = None
-        self._running = False
+        self._running = self._interrupted = False
 
     def start_application_mode(self) -> None:
         """Begin, as Textual does, and ask for event types on top of its own flags."""
@@ -51,6 +58,16 @@ class PosixKeyboardDriver(LinuxDriver):
         self._running = False
         self._hearing.take_back(self.write, self._key_thread)
         super().stop_application_mode()
+        if self._interrupted:  # not before: the terminal's last answer would land in the shell
+            self._interrupted = False
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def process_message(self, message: Message) -> None:
+        """Hand a message to the screen; where that listens no more, Ctrl+C is what it is in every program: a signal."""
+        if not self._running and isinstance(message, Key) and message.key == "ctrl+c":
+            self._interrupted = True
+            return
+        super().process_message(message)
 
     def _sigcont_application(self, *received: object) -> None:
         # Stopped by SIGSTOP, nothing was left before, so there is nothing to start again (Textual would start a second

@@ -6,7 +6,7 @@ What `talk --json` writes can be saved as it is and looked at again, at any spee
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from selam_cli.engine.events import Event, from_line
 
@@ -54,6 +54,11 @@ class ReplayEngine:
         self._on_command(verb, argument, command_id)
         if verb == "quit":
             self._left.set()
+
+    def restart(self, options: Mapping[str, str | None]) -> None:
+        """Be ready to play the lines once more; remembered as a command, with the options' names."""
+        self._commands.append(("restart", " ".join(options)))
+        self._left = threading.Event()
 
     def close(self) -> int:
         """End the replay and return its status."""

@@ -1,8 +1,8 @@
 """Between the keyboard and the engine: the talk key and Escape, handled where they are read.
 
-Called by the thread that reads the keyboard, so that a busy screen never delays the microphone, and by the screen's
-own thread for what it knows: that a dialogue is open, that the engine refused. So every method takes one lock, and what
-follows is sent while it is held, in the order in which it happened.
+Called by the thread that reads the keyboard and by the one that hears the engine, so that a busy screen delays neither
+the microphone nor an interruption, and by the screen's own thread for what it knows: that a dialogue is open. So every
+method takes one lock, and what follows is sent while it is held, in the order in which it happened.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class TalkKey:
         self._on_change = on_change
         self._lock = threading.RLock()
         self._allowed = True
+        self._engine_up = True
         self._presses = 0
         self._confirmed = False
         self._refused = False
@@ -123,7 +124,7 @@ class TalkKey:
         with self._lock:
             if not down:
                 self._carry_out(self._machine.release_button(at))
-            elif self._allowed and self._button is not None and (x, y) in self._button:
+            elif self._allowed and self._engine_up and self._button is not None and (x, y) in self._button:
                 self._carry_out(self._machine.press_button(at))
 
     def on_focus(self, *, focused: bool, at: float) -> None:
@@ -170,21 +171,38 @@ class TalkKey:
         with self._lock:
             self._carry_out(self._machine.stop(now))
 
+    def on_engine_gone(self, now: float) -> None:
+        """Nobody listens: whatever the key began is over, and it says nothing until the engine is back."""
+        with self._lock:
+            self._engine_up = False
+            self._confirmed = self._refused = False
+            self._phase = Phase.ENDED
+            self._give_up(now)
+
+    def on_engine_back(self) -> None:
+        """The engine was started again; one may talk before it has a session."""
+        with self._lock:
+            self._engine_up = True
+            self._phase, self._listening = Phase.CONNECTING, True
+
     def place_button(self, cells: Cells) -> None:
         """The talk bar lies here now."""
         self._button = cells
 
-    def follow(self, phase: Phase, *, listening: bool, now: float) -> None:
-        """Take note of what the engine says of itself: what Escape and an open microphone's key do depends on it.
-
-        An engine that goes on listening though nobody talks has missed something, and is told again.
-        """
+    def look(self, now: float) -> None:
+        """Look whether engine and key agree: one that goes on listening though nobody talks is told again."""
         with self._lock:
-            self._phase, self._listening = phase, listening
-            unheld = phase is Phase.LISTENING and not self._machine.talking and self._machine.mode is not Mode.OPEN
-            if unheld and now - self._stepped_at > _BELIEVED_AFTER_S:
+            unheld = self._phase is Phase.LISTENING and not self._machine.talking
+            if unheld and self._machine.mode is not Mode.OPEN and now - self._stepped_at > _BELIEVED_AFTER_S:
                 self._stepped_at = now
                 self._send("release", f"{now:.6f}", None)
+
+    # --- from the engine's thread -------------------------------------------------------------------------------------
+
+    def on_state(self, phase: Phase, *, listening: bool) -> None:
+        """Take note of what the engine says of itself: what Escape and an open microphone's key do depends on it."""
+        with self._lock:
+            self._phase, self._listening = phase, listening
 
     def on_answered(self, command_id: int, now: float) -> None:
         """The engine has taken a press, or refused it (the microphone is muted), and said so before."""
@@ -220,7 +238,7 @@ class TalkKey:
             if not told:
                 self._on_change(self, None)
             return True
-        if not self._allowed:
+        if not (self._allowed and self._engine_up):
             return False
         steps = self._machine.repeat(at) if edge is Edge.REPEAT else self._machine.press(at, since=since)
         self._carry_out(steps)

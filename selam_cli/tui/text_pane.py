@@ -21,6 +21,11 @@ from selam_cli.tui.wrapping import Line, wrap
 
 GUTTER_CELLS: Final = 4
 KEPT_ENTRIES: Final = 2_000
+KEPT_CHARACTERS: Final = 1_000_000
+"""More than a day of talking; the last entry stays, however long it is."""
+
+LONGEST: Final = 400_000
+"""Characters of one entry, escapes included."""
 
 
 @dataclass(slots=True)
@@ -31,6 +36,8 @@ class Entry:
     text: str
     kind: str
     lines: list[Line] = field(default_factory=list)
+    dim_from: int | None = None
+    """The place in the text from which on it is dimmed."""
 
 
 class TextPane(ScrollView, can_focus=True):
@@ -38,7 +45,7 @@ class TextPane(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "pane--mark", "pane--said", "pane--partial", "pane--reply", "pane--aside",
-        "pane--info", "pane--warning", "pane--error", "pane--empty",
+        "pane--info", "pane--warning", "pane--error", "pane--empty", "pane--dimmed",
     }  # fmt: skip
 
     EMPTY: ClassVar[str] = ""
@@ -64,12 +71,7 @@ class TextPane(ScrollView, can_focus=True):
         if self._width:
             entry.lines = wrap(entry.text, self._width)
         self._entries.append(entry)
-        if len(self._entries) > KEPT_ENTRIES:
-            gone = self._entries.pop(0)
-            self._dropped += 1
-            self._resized(shift=-len(gone.lines))
-        else:
-            self._resized()
+        self._resized(shift=-self._forget_oldest())
         return self._dropped + len(self._entries) - 1
 
     def change(self, number: int, text: str, kind: str) -> None:
@@ -86,10 +88,33 @@ class TextPane(ScrollView, can_focus=True):
         entry.text, entry.kind = text, kind
         if self._width:
             entry.lines[len(entry.lines) - 1 if grew else 0 :] = wrap(text, self._width, start)
-        if len(entry.lines) == lines_before:
+        forgotten = self._forget_oldest()
+        if forgotten:
+            self._resized(shift=-forgotten)
+        elif len(entry.lines) == lines_before:
             self._refresh_entry(index, lines_before - 1 if grew else 0)
         else:
             self._resized()
+
+    def _forget_oldest(self) -> int:
+        """Drop what is more than is kept; return how many lines that were."""
+        lines, characters = 0, sum(len(entry.text) for entry in self._entries)
+        while len(self._entries) > 1 and (len(self._entries) > KEPT_ENTRIES or characters > KEPT_CHARACTERS):
+            gone = self._entries.pop(0)
+            self._dropped += 1
+            characters -= len(gone.text)
+            lines += len(gone.lines)
+        return lines
+
+    def dim(self, number: int, kept: str, dimmed: str) -> None:
+        """Give an entry a text whose second part is dimmed, for good."""
+        index = number - self._dropped
+        if index < 0:
+            return
+        entry = self._entries[index]
+        self.change(number, kept + dimmed, entry.kind)
+        entry.dim_from = len(_shown(kept))
+        self.refresh()
 
     # --- drawing ------------------------------------------------------------------------------------------------------
 
@@ -105,8 +130,7 @@ class TextPane(ScrollView, can_focus=True):
         style = self.get_component_rich_style(f"pane--{entry.kind}")
         mark_style = self.get_component_rich_style("pane--mark") if entry.kind in _SPOKEN else style
         mark = entry.mark.rjust(GUTTER_CELLS - 1)[-(GUTTER_CELLS - 1) :] if line == 0 else " " * (GUTTER_CELLS - 1)
-        text = entry.text[begin:end]
-        segments = [Segment(mark + " ", mark_style), *self._selected(text, row, style)]
+        segments = [Segment(mark + " ", mark_style), *self._selected(self._styled(entry, begin, end, style), row)]
         return Strip(segments).adjust_cell_length(width, self.rich_style).apply_offsets(self.scroll_offset.x, row)
 
     def _blank(self, y: int, width: int) -> Strip:
@@ -118,15 +142,27 @@ class TextPane(ScrollView, can_focus=True):
     def _empty_lines(self, width: int) -> list[str]:
         return [self.EMPTY[begin:end] for begin, end in wrap(self.EMPTY, max(1, width - 2))]
 
-    def _selected(self, text: str, row: int, style: Style) -> list[Segment]:
+    def _styled(self, entry: Entry, begin: int, end: int, style: Style) -> list[Segment]:
+        if entry.dim_from is None or entry.dim_from >= end:
+            return [Segment(entry.text[begin:end], style)]
+        edge = max(begin, entry.dim_from)
+        dimmed = self.get_component_rich_style("pane--dimmed")
+        return [Segment(entry.text[begin:edge], style), Segment(entry.text[edge:end], dimmed)]
+
+    def _selected(self, segments: list[Segment], row: int) -> list[Segment]:
         selection = self.text_selection
         span = selection.get_span(row) if selection is not None else None
         if span is None:
-            return [Segment(text, style)]
-        begin = max(0, span[0] - GUTTER_CELLS)
-        end = len(text) if span[1] == -1 else max(0, span[1] - GUTTER_CELLS)
-        marked = style + self.screen.get_component_rich_style("screen--selection")
-        return [Segment(text[:begin], style), Segment(text[begin:end], marked), Segment(text[end:], style)]
+            return segments
+        length = sum(len(segment.text) for segment in segments)
+        begin = min(length, max(0, span[0] - GUTTER_CELLS))
+        end = length if span[1] == -1 else min(length, max(0, span[1] - GUTTER_CELLS))
+        marked = self.screen.get_component_rich_style("screen--selection")
+        return [
+            *_part(segments, 0, begin),
+            *Segment.apply_style(_part(segments, begin, end), post_style=marked),
+            *_part(segments, end, length),
+        ]
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the text that the mouse selected."""
@@ -207,4 +243,14 @@ _SPOKEN: Final = frozenset({"said", "partial", "reply", "aside"})
 
 
 def _shown(text: str) -> str:
-    return plain(text).expandtabs(4)
+    shown = plain(text).expandtabs(4)
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def _part(segments: list[Segment], begin: int, end: int) -> list[Segment]:
+    """Return what stands from one character to another, each piece in its own style."""
+    part, at = [], 0
+    for text, style, _ in segments:
+        part.append(Segment(text[max(0, begin - at) : max(0, end - at)], style))
+        at += len(text)
+    return part

@@ -22,6 +22,7 @@ SELAM: Final = Theme(
     text_alpha=1.0,
     variables={
         "quiet": "#96a1b0",
+        "dimmed": "#7b8695",
         "edge": "#38414d",
         "scrollbar": "#38414d",
         "scrollbar-hover": "#96a1b0",

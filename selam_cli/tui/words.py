@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Sequence
 from typing import Final
 
 from selam_cli.core.catalog import LANGUAGES
@@ -19,6 +21,7 @@ SYMBOLS: Final = {
     Phase.SPEAKING: "▶",
     Phase.PAUSED: "‖",
     Phase.RECONNECTING: "↻",
+    Phase.DISCONNECTED: "○",
     Phase.ENDED: "■",
 }
 """All of them one cell wide."""
@@ -39,11 +42,19 @@ ACTION_KEYS: Final = {
     Action.RESUME: "o",
 }
 
+PROCESSING_NAMES: Final = {
+    "echo_cancellation": "echo cancellation",
+    "noise_suppression": "noise suppression",
+    "gain_control": "gain control",
+}
+
 TOO_SMALL: Final = "The window is too small: 40×15 is needed."
 
 
 def phase_name(state: ScreenState) -> str:
-    """Name the phase; a latched microphone is more than listening, for nobody holds a key."""
+    """Name the phase; a latched microphone is more than listening, one that has yet to open is less."""
+    if opening(state):
+        return "opening…"
     return "microphone open" if state.latched else str(state.phase)
 
 
@@ -53,6 +64,11 @@ def language_name(code: str | None) -> str:
         return "auto"
     known = LANGUAGES.get(code)
     return f"{code} {known.endonym}" if known else plain_line(code)
+
+
+def opening(state: ScreenState) -> bool:
+    """Say whether one talks to a microphone that does not hear yet."""
+    return state.phase is Phase.LISTENING and state.session.microphone.opening
 
 
 def connection_name(connection: Connection) -> str:
@@ -82,6 +98,31 @@ def talk_way(talk: TalkView, *, brief: bool = False) -> str:
     return f"hold {key} (inferred)" if brief else f"hold {key} (release inferred)"
 
 
+def open_microphone(processing: Sequence[str]) -> str:
+    """Say in a few words whether an open microphone hears the user while the agent speaks."""
+    return "open microphone · echo cancelled" if _echo_cancelled(processing) else "open microphone · half duplex"
+
+
+def processing_explanation(talk: TalkView, processing: Sequence[str]) -> str:
+    """Explain what is done to the microphone's sound, and what follows for talking over the agent."""
+    done = [PROCESSING_NAMES[name] for name in processing if name in PROCESSING_NAMES]
+    said = f"Done to your microphone's sound: {', '.join(done)}." if done else "Your microphone is heard as it is."
+    if _echo_cancelled(processing):
+        meaning = "The agent's voice is taken out of it, so you may talk while the agent speaks, without a headset."
+    elif talk.mode is Mode.OPEN:
+        meaning = (
+            "Half duplex: the agent hears you when it has finished, or it would hear itself; Esc silences it. To talk "
+            "over it, install the echo canceller: pip install 'selam-voice[aec]'."
+        )
+    else:
+        meaning = "Where it heard the agent just before the key, that is left out of what you say."
+    return f"{said} {meaning}"
+
+
+def _echo_cancelled(processing: Sequence[str]) -> bool:
+    return "echo_cancellation" in processing
+
+
 def talk_explanation(talk: TalkView) -> str:
     """Explain push-to-talk in this terminal."""
     key = key_name(talk.key)
@@ -107,7 +148,9 @@ def hint(state: ScreenState) -> str:
     if state.phase is Phase.LISTENING:
         return _talking_hint(state, key)
     if state.exit_status is not None:
-        return "the engine has ended; the text stays, q leaves"
+        return "the engine has ended; t starts it again, q leaves"
+    if state.session.connection.stalled:
+        return "the server takes nothing in; after 10 s it is tried anew"
     match state.phase:
         case Phase.CONNECTING:
             return "you may talk already: it is sent when the session opens"
@@ -116,7 +159,7 @@ def hint(state: ScreenState) -> str:
         case Phase.THINKING:
             return "waiting for the answer; Esc interrupts"
         case Phase.SPEAKING:
-            return f"{key} or Esc silences the agent"
+            return _speaking_hint(state, key)
         case Phase.PAUSED:
             return f"o resumes; {key} resumes and talks"
         case Phase.RECONNECTING if state.reconnecting is not None:
@@ -124,11 +167,34 @@ def hint(state: ScreenState) -> str:
             return f"attempt {attempt.attempt} in {attempt.in_seconds:.0f} s; t tries now"
         case Phase.RECONNECTING:
             return "the connection is lost; t tries again now"
+        case Phase.DISCONNECTED:
+            return _disconnected_hint(state, key)
         case _:
             return "the conversation has ended; q leaves"
 
 
+def _disconnected_hint(state: ScreenState, key: str) -> str:
+    if state.session.connection.ended_for == "refused":
+        return "refused; L switches to the embedded agent, t tries again"
+    way = "l starts a new one" if state.talk.mode is Mode.OPEN else f"{key} starts a new one"
+    return f"the server ended the session; {way}"
+
+
+def _speaking_hint(state: ScreenState, key: str) -> str:
+    if state.talk.mode is not Mode.OPEN:
+        return f"{key} or Esc silences the agent"
+    if _echo_cancelled(state.session.processing):
+        return "just talk to interrupt it; Esc silences it"
+    return "it listens when the agent has finished; Esc silences it"
+
+
 def _talking_hint(state: ScreenState, key: str) -> str:
+    if opening(state):
+        return "wait: the microphone is being opened; Esc gives up"
+    if state.session.connection.stalled:
+        return "the server takes nothing in; you are recorded"
+    if state.lost_since is not None:
+        return "no connection; you are recorded"
     if state.talk.nearly_over:
         return "the longest time is nearly over; it is sent then"
     if state.latched:
@@ -151,3 +217,13 @@ def _ready_hint(state: ScreenState, key: str) -> str:
 def gauge(dbfs: float, width: int) -> int:
     """Return how many cells of a meter are filled: it spans −60 to 0 dBFS."""
     return max(0, min(width, round((dbfs + 60.0) / 60.0 * width)))
+
+
+def end_of_process(status: int) -> str:
+    """Say how a process ended: by itself, with a status, or by a signal, which its status below 0 names."""
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return f"killed: {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"

@@ -16,6 +16,9 @@ _MARKS: Final = "፡።፣፤፥፦፧፨"
 _PIECE: Final = re.compile(rf"\n|(?:[^\n{_SPACES}{_MARKS}]+[{_MARKS}]*|[{_MARKS}]+)[{_SPACES}]*|[{_SPACES}]+")
 _TRAILING_SPACES: Final = re.compile(rf"[{_SPACES}]+\Z")
 
+_JOINER: Final = "\u200d"
+_WIDENING: Final = "\ufe0f"
+
 Line = tuple[int, int]
 """Where a line begins and ends in its text."""
 
@@ -42,7 +45,7 @@ def wrap(text: str, width: int, start: int = 0) -> list[Line]:
         if cells - hanging > width:
             folds = _folds(text, piece.start(), piece.end() - hanging, width)
             lines += list(zip([begin, *folds], folds, strict=False))
-            begin = folds[-1]
+            begin = folds[-1] if folds else begin
             cells = _cells(text[begin : piece.end()])
         used += cells
     lines.append((begin, len(text)))
@@ -54,10 +57,14 @@ def _cells(text: str) -> int:
 
 
 def _folds(text: str, start: int, end: int, width: int) -> list[int]:
-    """Return where a word longer than a line is cut; a mark of no width stays with its letter."""
+    """Return where a word longer than a line is cut; a mark of no width stays with its letter, a picture is one.
+
+    A selector makes many a sign twice as wide: counted for each, so that no line is longer than it may be.
+    """
     folds, used = [], 0
     for index in range(start, end):
-        cells = get_character_cell_size(text[index])
+        joined = index > start and text[index - 1] == _JOINER
+        cells = 0 if joined else get_character_cell_size(text[index]) + (text[index + 1 : index + 2] == _WIDENING)
         if used and used + cells > width:
             folds.append(index)
             used = 0

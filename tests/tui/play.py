@@ -1,7 +1,8 @@
 """Runs the real screen over an engine that replays lines and answers the talk key; a program for pseudo-terminals.
 
 Arguments: the file descriptor or file to which every command is written, and a JSON object: `lines`, `options` of the
-screen, `speed`, `stays`, `status`, `last_words`, `crash` (raise in the middle of the screen), `busy_s`.
+screen, `speed`, `stays`, `status`, `last_words`, `crash` (raise in the middle of the screen), `busy_s`,
+`speaks` (each utterance is answered at once).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from selam_cli.core.session import Connection, MicrophoneState, Phase
 from selam_cli.engine import events
 from selam_cli.tui.app import ScreenOptions, SelamScreen, run
 from selam_cli.tui.replay import ReplayEngine
+from tests.support.busy import keep_busy
 
 READY = events.StateChanged(
     phase=Phase.READY, turn=0, connection=Connection("ws://127.0.0.1:1", "custom", "sid", 12.0), voice="mekdes",
@@ -31,9 +32,10 @@ READY = events.StateChanged(
 class AnsweringEngine(ReplayEngine):
     """Replays, and answers the talk key with the phase that a real engine would be in."""
 
-    def __init__(self, lines: list[str], commands: int, **options: Any) -> None:
+    def __init__(self, lines: list[str], commands: int, *, speaks: bool, **options: Any) -> None:
         super().__init__(lines, on_command=self._on_command, **options)
         self._commands_to = commands
+        self._after = Phase.SPEAKING if speaks else Phase.READY
         self._turn = 0
         self._tell: Callable[[float, events.Event], None] = lambda _t, _event: None
 
@@ -49,28 +51,12 @@ class AnsweringEngine(ReplayEngine):
             self._tell(0.0, events.TalkStarted(self._turn))
         elif verb in {"release", "discard"}:
             self._tell(0.0, events.TalkEnded(self._turn, 1.0))
-            self._tell(0.0, replace(READY, turn=self._turn))
+            self._tell(0.0, replace(READY, turn=self._turn, phase=self._after))
         elif verb == "devices":
             found = [{"name": "Test microphone", "is_default": True}, {"name": "Headset"}]
             self._tell(0.0, events.Devices(found, [{"name": "Test speaker"}]))
         if command_id is not None:
             self._tell(0.0, events.Ack(command_id, ok=True, message=""))
-
-
-def keep_busy(seconds: float) -> None:
-    """Have the screen compute, again and again, for so long, with hardly a pause."""
-    mount = SelamScreen.on_mount
-
-    def compute() -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            sum(number * number for number in range(1_000))
-
-    def on_mount(self: SelamScreen) -> None:
-        mount(self)
-        self.set_interval(seconds + 0.05, compute)
-
-    SelamScreen.on_mount = on_mount  # type: ignore[method-assign]  # a screen that is busy, to order
 
 
 def main() -> int:
@@ -80,6 +66,7 @@ def main() -> int:
     engine = AnsweringEngine(
         lines,
         int(told) if told.isdigit() else os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND),
+        speaks=scene.get("speaks", False),
         speed=scene.get("speed", math.inf),
         stays=scene.get("stays", True),
         status=scene.get("status", 0),

@@ -82,6 +82,15 @@ def test_the_keyboard_protocol_can_be_turned_off():
         assert screen.flags == 0
 
 
+def test_a_driver_that_the_user_names_is_the_one_that_is_used():
+    named = {"TEXTUAL_DRIVER": "textual.drivers.linux_driver:LinuxDriver"}
+    with played(kitty=True, environment=named) as screen:
+        screen.wait_for_text("hold space (release inferred)")
+        assert not screen.flags & EVENT_TYPES
+        screen.press(" ")
+        screen.wait_for_command("press")
+
+
 def test_the_first_press_of_a_key_carries_its_time():
     with played() as screen:
         until_ready(screen)
@@ -227,7 +236,7 @@ def test_a_latched_microphone_is_closed_before_leaving():
 
 
 @PROFILES
-def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal(kitty):
+def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal(kitty, tmp_path):
     with played(kitty, crash=True) as screen:
         until_ready(screen)
         screen.tap("y")
@@ -235,6 +244,9 @@ def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal(kitty
         assert left_as_found(screen)
         assert "The screen failed: ZeroDivisionError" in screen.text
         assert "Traceback" not in screen.text
+    [log] = tmp_path.rglob("selam-voice.log")
+    assert " screen[" in log.read_text()
+    assert "ZeroDivisionError" in log.read_text()
 
 
 @PROFILES
@@ -327,6 +339,15 @@ def test_strangers_text_cannot_command_the_terminal():
     with played(columns=200, lines=[line("response", turn=1, text=evil)]) as screen:
         screen.wait_for_text("before\\x1b[2J\\x1b]0;stolen\\x07 [bold red]markup[/] \\u202eafter")
         screen.wait_for_text("Control")
+
+
+def test_signs_that_a_selector_makes_wider_do_not_end_the_screen():
+    with played(
+        lines=[line("response", turn=1, text=" ".join("❤\ufe0f" * count for count in range(10, 60, 5)))]
+    ) as screen:
+        screen.wait_for_text("❤")
+        screen.tap("?")
+        screen.wait_for_text("Hold space while you speak")
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"COLORTERM": "", "TERM": "xterm"}], ids=["none", "16"])

@@ -20,8 +20,6 @@ if sys.platform == "win32":
 from tests.support.needs import need_programs
 from tests.support.terminal import KITTY, LEGACY, PATIENCE_S, Profile, Terminal
 
-PLAY = Path(__file__).parent / "play.py"
-
 
 class InTmux(Terminal):
     """A terminal with tmux in it, and the screen in that."""
@@ -29,7 +27,7 @@ class InTmux(Terminal):
     def __init__(self, folder: Path, profile: Profile) -> None:
         self._told = folder / "commands"
         self._tmux = ["tmux", "-L", f"selam-test-{os.getpid()}", "-f", "/dev/null"]
-        command = shlex.join([sys.executable, str(PLAY), str(self._told), "{}"])
+        command = shlex.join([sys.executable, "-m", "tests.tui.play", str(self._told), "{}"])
         super().__init__(
             [shutil.which("tmux") or "", *self._tmux[1:], "new-session", command],
             profile=profile,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import pytest
@@ -74,12 +75,14 @@ INPUT = st.one_of(
 @example(["\x1b[9999999;1u"])
 @example(["\x1b[97;1;9999999u"])
 @example(["\x1b[99999999999999999999;1u"])
+@example(["\x1b[200~"])
 def test_no_input_breaks_the_parser(pieces):
     parser = EventTypeParser()
     for piece in pieces:
         list(parser.feed(piece))
     parser._timeout_time = 0.0 if parser._timeout_time is not None else None
     list(parser.tick())
+    list(parser.feed("\x1b[201~"))  # what was given may have begun a paste
     assert list(parser.feed("x"))
 
 
@@ -107,3 +110,49 @@ def test_a_link_that_cut_a_sequence_is_given_time_from_then_on():
 def test_what_has_no_event_type_is_as_in_textual(sequence):
     ours, stock = parsed(sequence), list(XTermParser().feed(sequence))
     assert [repr(message) for message in ours] == [repr(message) for message in stock]
+
+
+PASTED = "a b \x1b[A \x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b[32;1:3u\x1b[I\x1b[48;5;99999;1;1t \x1b[20 x"
+
+
+@given(st.lists(st.integers(0, len(PASTED) + 12), max_size=8))
+def test_a_paste_with_escape_sequences_is_one_paste_wherever_the_link_cuts_it(cuts):
+    sent = f"\x1b[200~{PASTED}\x1b[201~"
+    places = sorted({0, *cuts, len(sent)})
+    parser = EventTypeParser()
+    parser.patient = True
+    told = []
+    for start, end in itertools.pairwise(places):
+        told += parser.feed(sent[start:end])
+    assert [type(message) for message in told] == [events.Paste]
+    assert told[0].text == PASTED.replace("\x1b", "")
+    [key] = parser.feed("a")
+    assert key.key == "a"
+
+
+@pytest.mark.parametrize("ctrl_c", ["\x03", "\x1b[99;5u"])
+def test_a_paste_whose_end_was_lost_does_not_hold_the_keyboard(ctrl_c):
+    parser = EventTypeParser()
+    list(parser.feed("\x1b[200~half a pas\x1b[20"))
+    paste, key = parser.feed(ctrl_c)
+    assert paste.text == "half a pas"
+    assert key.key == "ctrl+c"
+    assert [key.key for key in parser.feed("a")] == ["a"]
+
+
+def test_what_was_given_up_as_a_sequence_begins_no_paste():
+    parser = EventTypeParser()
+    list(parser.feed("\x1b[20"))
+    parser._timeout_time = 0.0
+    list(parser.tick())
+    typed = list(parser.feed("0~\x1b[A"))
+    assert typed[-1].key == "up"
+
+
+def test_a_window_that_nobody_has_is_not_drawn():
+    parser = EventTypeParser()
+    [told] = parser.feed("\x1b[48;30;100;600;1000t")
+    assert told.size == (100, 30)
+    assert list(parser.feed("\x1b[48;99999;99999;1;1t")) == []
+    [click] = parser.feed("\x1b[<0;11;21M")
+    assert (click.screen_x, click.screen_y) == (1, 1), "the mouse still counts in the pixels of the window before"

@@ -107,6 +107,24 @@ def test_every_phase_has_a_symbol_of_one_cell_and_a_hint():
 
 
 @pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (in_phase(Phase.DISCONNECTED, connection=Connection(ended_for="idle")), "space starts a new one"),
+        (in_phase(Phase.DISCONNECTED, connection=Connection(ended_for="refused")), "L switches to the embedded agent"),
+        (in_phase(Phase.THINKING, connection=Connection(stalled=True)), "takes nothing in"),
+        (in_phase(Phase.LISTENING, connection=Connection(stalled=True)), "you are recorded"),
+    ],
+)
+def test_a_connection_that_is_not_as_it_should_be_is_told_with_what_can_be_done(state, said):
+    assert said in words.hint(after(state))
+
+
+def test_who_talks_without_a_connection_is_told_that_it_is_recorded():
+    state = after(events.Reconnecting(1, 0.5), in_phase(Phase.LISTENING))
+    assert "you are recorded" in words.hint(state)
+
+
+@pytest.mark.parametrize(
     ("mode", "told", "way"),
     [
         (Mode.AUTO, True, "hold space"),

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from selam_cli.tui.app import ScreenOptions, SelamScreen
 from selam_cli.tui.model import Moment
 from selam_cli.tui.replay import ReplayEngine
 from selam_cli.tui.text_pane import KEPT_ENTRIES, TextPane
+from tests.tui.play import READY
 
 CONVERSATION = Path(__file__).parent / "conversation.jsonl"
 PICTURE = Path(__file__).parent.parent.parent / "assets" / "screen.svg"
@@ -167,6 +169,80 @@ async def test_a_growing_answer_keeps_its_lines():
         await until(pilot, lambda: [strip.text for strip in app.screen._compositor.render_strips()] == grown)
 
 
+def dimmed(app: SelamScreen) -> str:
+    """What stands dimmed in the pane of answers, its lines joined."""
+    pane = app.query_one("#response", TextPane)
+    colour = pane.get_component_rich_style("pane--dimmed").color
+    rows = [pane.render_line(y) for y in range(pane.size.height)]
+    parts = [segment.text for row in rows for segment in row if segment.style and segment.style.color == colour]
+    return " ".join(" ".join(parts).split())
+
+
+HEARD = "Of course. Start early at Entoto, where"
+UNHEARD = "the whole city lies below you and the air is cool."
+
+
+def cut_off(heard: str | None, text: str = f"{HEARD} {UNHEARD}") -> list[str]:
+    return [text_line(1, text), events.to_line(events.Interrupted(1, 2.1, heard), 0.1)]
+
+
+async def test_what_was_not_heard_is_dimmed_and_told_without_colours_too_at_every_width():
+    app = screen([*cut_off(HEARD), text_line(2, "The next answer.")])
+    async with app.run_test(size=(140, 40)) as pilot:
+        await until(pilot, lambda: "The next answer." in shown(app))
+        for width in (140, 60, 44, 100):
+            await pilot.resize_terminal(width, 40)
+            await until(pilot, lambda: dimmed(app) == f"[not heard: {UNHEARD}]")
+            assert app.query_one("#response", TextPane).texts == [
+                f"{HEARD} [not heard: {UNHEARD}]", "(interrupted after 2.1 s)", "The next answer.",
+            ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("heard", "text", "stands"),
+    [
+        ("ሰላም፡", "ሰላም፡ለዓለም፡ሁሉ።", "ሰላም፡ [not heard: ለዓለም፡ሁሉ።]"),
+        ("", "One two.", "[not heard: One two.]"),
+        ("One.", "One.\n\nTwo.\n", "One.\n\n[not heard: Two.]"),
+        ("One two.", "One two. ", "One two. "),
+        (None, "One two.", "One two."),
+        ("One\x1b[2J", "One\x1b[2J two\x07.", "One\\x1b[2J [not heard: two\\x07.]"),
+    ],
+)
+async def test_the_cut_stands_between_two_words(heard, text, stands):
+    app = screen(cut_off(heard, text))
+    async with app.run_test() as pilot:
+        pane = app.query_one("#response", TextPane)
+        await until(pilot, lambda: pane.texts[1:] == ["(interrupted after 2.1 s)"])
+        assert pane.texts[0] == stands
+        assert dimmed(app) == "".join(re.findall(r"\[not.*", stands))
+
+
+async def test_text_that_comes_late_stays_out_and_a_new_answer_of_the_turn_is_an_entry_of_its_own():
+    whole = f"{HEARD} {UNHEARD}"
+    app = screen([
+        *cut_off(HEARD), text_line(1, whole), text_line(1, f"{whole} Yes?"), text_line(1, f"{whole} Yes? I listen."),
+        events.to_line(events.Interrupted(1, 0.4, f"{whole} Yes? I"), 0.2), text_line(1, f"{whole} Yes? I listen. Go."),
+    ])  # fmt: skip
+    async with app.run_test(size=(100, 40)) as pilot:
+        pane = app.query_one("#response", TextPane)
+        await until(pilot, lambda: pane.texts[-1] == "Go.")
+        assert pane.texts[0] == f"{HEARD} [not heard: {UNHEARD}]"
+        assert pane.texts[2:] == ["Yes? I [not heard: listen.]", "(interrupted after 0.4 s)", "Go."]
+
+
+async def test_what_was_not_heard_can_be_selected_and_copied():
+    app = screen(cut_off("one", "one two three"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "not heard" in shown(app))
+        await pilot.mouse_down("#response", offset=(5, 1))
+        await pilot.hover("#response", offset=(26, 1))
+        assert "one [not heard: two three]" in shown(app)
+        await pilot.mouse_up("#response", offset=(26, 1))
+        await pilot.press("c")
+        await until(pilot, lambda: "one [not heard: two" in app.clipboard)
+
+
 async def test_every_pane_is_reached_by_keyboard():
     app = screen()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -177,12 +253,15 @@ async def test_every_pane_is_reached_by_keyboard():
         assert reached == {"transcription", "response", "control"}
 
 
-async def test_the_latency_view_comes_and_goes():
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)], ids=["80x24", "140x40"])
+async def test_the_latency_view_comes_and_goes(size):
     app = screen()
-    async with app.run_test(size=(140, 40)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until_played(pilot)
         await pilot.press("y")
         await until(pilot, lambda: re.search(r"press to wire +38 ms", shown(app)))
+        for figure in (r"sound buffered +\d+ ms", r"buffer's aim +160 ms", r"breaks +\d"):
+            assert re.search(figure, shown(app))
         await pilot.press("y")
         await until(pilot, lambda: "press to wire" not in shown(app))
 
@@ -272,3 +351,39 @@ async def test_the_picture_in_the_readme_is_the_screen_as_it_is():
     if drawn != before:
         PICTURE.write_text(drawn, encoding="utf-8")
     assert drawn == before, "the picture was drawn anew: look at assets/screen.svg and commit it"
+
+
+async def test_the_place_where_a_conversation_was_resumed_is_marked_once_when_there_is_a_session():
+    again = events.Connected("x", "mekdes", "Welcome", again=True)
+    told = [
+        events.Connected("x", "mekdes", "", again=False), events.SessionStarted("1"),
+        events.Transcription(1, "the words", is_final=True),
+        events.Reconnecting(1, 0.5), again, events.Reconnecting(2, 1.0), again, events.SessionStarted("2"),
+        events.Transcription(1, "the words", is_final=True),
+        again, events.SessionStarted("3"),
+    ]  # fmt: skip
+    app = screen([events.to_line(event, 0.0) for event in told] + [text_line(1, "The end.")])
+    async with app.run_test(size=(140, 40)) as pilot:
+        await until(pilot, lambda: "The end." in shown(app))
+        text = " ".join(shown(app).split())
+    assert text.count("The connection is back") == 1
+    assert text.count("A new session has begun") == 1, "another voice is no loss"
+    assert text.count("the words") == 1, "what was sent again is not shown twice"
+
+
+async def test_the_talk_bar_tells_of_a_stalled_server_though_nothing_else_changes():
+    app = screen([events.to_line(READY, 0.0)])
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "hold space and talk" in shown(app))
+        app._inbox.put(replace(READY, connection=replace(READY.connection, stalled=True)))
+        await until(pilot, lambda: "the server takes nothing in" in shown(app))
+
+
+async def test_what_was_said_stays_above_an_engine_that_was_started_again():
+    lines = [events.to_line(READY, 0.0), text_line(1, "I am here.")]
+    app = SelamScreen(ReplayEngine(lines, speed=math.inf, stays=False, status=9), ScreenOptions())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "The engine has ended (status 9)" in shown(app))
+        await pilot.press("m", "minus", "t")
+        await until(pilot, lambda: app._engine.commands[-2:] == (("mute", "on"), ("volume", "95")))
+        assert "I am here." in shown(app)

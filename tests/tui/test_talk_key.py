@@ -80,7 +80,7 @@ def test_nothing_is_sent_while_a_sheet_is_open():
 )
 def test_escape_interrupts_only_what_goes_on(phase, sent):
     played = Played()
-    played.key.follow(phase, listening=True, now=0.5)
+    played.key.on_state(phase, listening=True)
     played.key.on_edge("escape", Edge.PRESS, 1.0)
     assert played.sent == sent
 
@@ -88,7 +88,7 @@ def test_escape_interrupts_only_what_goes_on(phase, sent):
 @pytest.mark.parametrize(("listening", "sent"), [(True, "listen off"), (False, "listen on")])
 def test_in_open_mode_the_key_switches_the_listening(listening, sent):
     played = Played(Mode.OPEN)
-    played.key.follow(Phase.READY, listening=listening, now=0.5)
+    played.key.on_state(Phase.READY, listening=listening)
     played.key.on_edge("space", Edge.PRESS, 1.0)
     played.key.on_edge("space", Edge.RELEASE, 1.1)
     assert played.sent == [sent]
@@ -159,16 +159,18 @@ def test_an_engine_that_still_listens_though_nobody_talks_is_told_again():
     played = Played()
     played.key.on_edge("space", Edge.PRESS, 1.0)
     played.key.on_edge("space", Edge.RELEASE, 2.0)
-    played.key.follow(Phase.LISTENING, listening=True, now=2.5)
+    played.key.on_state(Phase.LISTENING, listening=True)
+    played.key.look(2.5)
     assert played.sent == ["press 1.000000", "release 2.000000"]
-    played.key.follow(Phase.LISTENING, listening=True, now=3.5)
+    played.key.look(3.5)
     assert played.sent[2:] == ["release 3.500000"]
 
 
 @pytest.mark.parametrize(("phase", "mode"), [(Phase.LISTENING, Mode.OPEN), (Phase.READY, Mode.AUTO)])
 def test_an_engine_that_rightly_listens_or_does_not_is_left_alone(phase, mode):
     played = Played(mode)
-    played.key.follow(phase, listening=True, now=100.0)
+    played.key.on_state(phase, listening=True)
+    played.key.look(100.0)
     assert played.sent == []
 
 
@@ -214,7 +216,8 @@ def test_keyboard_and_screen_never_wait_for_each_other():
 
     def screen() -> None:
         for turn in turns:
-            played.key.follow(Phase.LISTENING, listening=True, now=float(turn))
+            played.key.on_state(Phase.LISTENING, listening=True)
+            played.key.look(float(turn))
             played.key.allow(allowed=turn % 3 > 0, now=float(turn))
             played.key.on_answered(turn, float(turn))
             played.key.on_talk_ended(float(turn))

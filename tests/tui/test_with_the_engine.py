@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -24,7 +25,12 @@ from tests.support.voice_server import VoiceServer, voice_server
 
 @asynccontextmanager
 async def talking_to(
-    server: VoiceServer, folder: Path, profile: Profile = KITTY, *, under_a_shell: bool = False
+    server: VoiceServer,
+    folder: Path,
+    profile: Profile = KITTY,
+    *,
+    under_a_shell: bool = False,
+    errors_in: Path | None = None,
 ) -> AsyncIterator[Terminal]:
     spoken = folder / "spoken.wav"
     with wave.open(str(spoken), "wb") as file:
@@ -37,6 +43,8 @@ async def talking_to(
     ]  # fmt: skip
     if under_a_shell:
         program = ["/bin/sh", "-c", '"$@"; cat', "sh", *program]
+    if errors_in is not None:
+        program = ["/bin/sh", "-c", 'exec "$@" 2>"$0"', str(errors_in), *program]
     environment = {"SELAM_API_KEY": "sk-selam-test-screen"}
     environment |= {"XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder), "HOME": str(folder)}
     with Terminal(program, profile=profile, environment=environment) as terminal:
@@ -62,6 +70,22 @@ async def test_a_turn_from_key_to_answer_and_a_proper_end(tmp_path):
         assert await asyncio.to_thread(terminal.wait_for_exit) == 0
         assert server.messages(EndSession)
         assert terminal.unread() == b""
+
+
+async def test_the_words_that_escape_cut_off_are_dimmed(tmp_path):
+    t = np.arange(16_000 * 8) / 16_000
+    sound = (8_000 * np.sin(2 * np.pi * 220 * t)).astype("<i2").tobytes()
+    async with voice_server() as server, talking_to(server, tmp_path) as terminal:
+        await server.send(protocol.Response(" ".join(f"word{number}" for number in range(40))))
+        for start in range(0, len(sound), 3_200):
+            await server.send(protocol.ReplyChunk(sound[start : start + 3_200]))
+        await server.send(protocol.AudioEnd(80))
+        await asyncio.to_thread(terminal.wait_for_text, "word39")
+        terminal.press("escape")
+        await asyncio.to_thread(terminal.wait_for_text, "(interrupted after")
+        text = " ".join(terminal.text.split())
+        assert "[not heard: word" in text
+        assert "word39]" in text
 
 
 async def test_a_control_is_acknowledged_on_the_screen(tmp_path):
@@ -110,3 +134,71 @@ def test_without_a_microphone_the_sentences_stand_on_a_clean_terminal(kitty):
         assert "Control" not in terminal.text
         assert terminal.modes == terminal.modes_before
         assert terminal.unread() == b""
+
+
+async def test_the_screen_is_drawn_on_the_terminal_also_where_errors_go_to_a_file(tmp_path):
+    errors = tmp_path / "errors"
+    async with voice_server() as server, talking_to(server, tmp_path, errors_in=errors) as terminal:
+        terminal.tap("q")
+        assert await asyncio.to_thread(terminal.wait_for_exit) == 0
+        assert left_as_found(terminal)
+    assert errors.read_bytes() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV], ids=["killed", "native crash"])
+async def test_an_engine_that_dies_is_told_and_one_key_starts_it_again(tmp_path, number):
+    async with voice_server() as server, talking_to(server, tmp_path) as terminal:
+        said = asyncio.to_thread
+        await said(terminal.hold, " ", 0.5)
+        await said(terminal.wait_for_text, "THINKING")
+        await server.emit("transcription", {"text": "Is anybody there?", "is_final": True})
+        await server.emit("response", {"text": "Yes, I am."})
+        await server.emit("audio_end", {"total_chunks": 0})
+        await said(terminal.wait_for_text, "1 Yes, I am.")
+        await said(terminal.wait_for_text, "READY")
+        terminal.tap("s")
+        await said(terminal.wait_for_text, "Language")
+        terminal.type("ameha")
+        terminal.tap("enter")
+        await server.until(lambda: len(server.messages(StartSession)) == 2)
+        await said(terminal.wait_for_text, "READY")
+        terminal.tap(" ")
+        await said(terminal.wait_for_text, "MICROPHONE OPEN")
+        [engine] = psutil.Process(terminal.process.pid).children()
+        engine.send_signal(number)
+        await said(terminal.wait_for_text, f"The engine has ended (killed: {number.name})")
+        await said(terminal.wait_for_text, "t starts it again")
+        log = (tmp_path / "selam-voice" / "log" / "selam-voice.log").read_text()
+        assert f"ERROR selam_cli: The engine has ended (killed: {number.name})" in log
+        assert "MICROPHONE OPEN" not in terminal.text
+        assert "1 Yes, I am." in terminal.text
+        terminal.tap(" ")  # says nothing: there is nobody who would hear it
+        terminal.tap("t")
+        await server.until(lambda: len(server.messages(StartSession)) == 3)
+        assert server.messages(StartSession)[-1].voice == "ameha"
+        await said(terminal.wait_for_text, "A new session has begun")
+        await said(terminal.wait_for_text, "READY")
+        sent_before = len(server.audio)
+        await said(terminal.hold, " ", 0.5)
+        await server.until(lambda: len(server.audio) > sent_before)
+        await server.emit("transcription", {"text": "Here I am.", "is_final": True})
+        await said(terminal.wait_for_text, "3 Here I am.")
+        terminal.tap("q")
+        assert await said(terminal.wait_for_exit) == 0
+        await server.until(lambda: server.messages(EndSession))
+        assert left_as_found(terminal)
+
+
+@pytest.mark.parametrize("profile", [KITTY, LEGACY], ids=str)
+async def test_a_second_ctrl_c_is_heard_while_the_terminal_is_being_restored(tmp_path, profile):
+    async with voice_server() as server, talking_to(server, tmp_path, profile) as terminal:
+        [engine] = psutil.Process(terminal.process.pid).children()
+        engine.suspend()
+        terminal.tap("ctrl+c")
+        terminal.tap("ctrl+c")
+        assert await asyncio.to_thread(terminal.wait_for_exit) == 130
+        assert left_as_found(terminal)
+        assert terminal.unread() == b""
+        engine.resume()  # it was not waited for until it had to be killed
+        await server.until(lambda: server.messages(EndSession))
+        await asyncio.to_thread(engine.wait, 20)

@@ -31,13 +31,16 @@ def lines(text: str, width: int) -> list[str]:
         ("10\u00a0ms later", 6, ["10\u00a0ms", "later"]),
         ("ቋንቋ\u135f\u135fላ", 3, ["ቋንቋ\u135f\u135f", "ላ"]),
         ("日本語文字", 4, ["日本", "語文", "字"]),
+        ("❤\ufe0f" * 5, 4, ["❤\ufe0f" * 2, "❤\ufe0f" * 2, "❤\ufe0f"]),
+        ("👩\u200d💻" * 3, 4, ["👩\u200d💻" * 2, "👩\u200d💻"]),
     ],
 )
 def test_where_lines_break(text, width, expected):
     assert lines(text, width) == expected
 
 
-TEXTS = st.text(st.sampled_from("ab ሰላም፡።፣\n日e\u0301-"), max_size=80)
+SIGNS = [*"ab ሰላም፡።፣\n日e\u0301-", "❤\ufe0f", "👩\u200d💻"]
+TEXTS = st.lists(st.sampled_from(SIGNS), max_size=80).map("".join)
 
 
 @given(text=TEXTS, width=st.integers(2, 20))
