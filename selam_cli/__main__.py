@@ -10,7 +10,10 @@ def main() -> None:
     """Run `selam-voice` and exit."""
     _open_missing_streams()
     from selam_cli.cli import run  # noqa: PLC0415  # after the streams are safe
+    from selam_cli.core.redaction import Redactor, secrets_of_environment  # noqa: PLC0415
+    from selam_cli.redacted_output import redact_uncaught  # noqa: PLC0415
 
+    redact_uncaught(Redactor.of(secrets_of_environment(os.environ)))
     sys.exit(run(sys.argv[1:]))
 
 

@@ -17,6 +17,7 @@ from selam_cli import __version__
 from selam_cli.errors import SelamError, UsageFault
 
 if TYPE_CHECKING:
+    from selam_cli.core.redaction import Redactor
     from selam_cli.engine.target import Target
     from selam_cli.settings import Settings
 
@@ -56,7 +57,7 @@ InterruptThreshold = Annotated[
     str | None, typer.Option(metavar="N", help="How hard the agent is to interrupt, 1-50 (default 8).")
 ]
 Server = Annotated[str | None, typer.Option(metavar="URL", help="Any server of the protocol: ws, wss, http or https.")]
-Local = Annotated[bool | None, typer.Option("--local", help="Use the embedded agent; no key, no network.")]
+Local = Annotated[bool | None, typer.Option("--local", help="Use the embedded agent: no key and no network needed.")]
 Input = Annotated[
     str | None, typer.Option(metavar="DEVICE", help="Microphone: its number, part of its name, or a .wav file.")
 ]
@@ -72,6 +73,7 @@ Ptt = Annotated[
 
 @app.command(epilog=ADVICE)
 def talk(
+    context: typer.Context,
     voice: Voice = None,
     language: Language = None,
     instructions: Instructions = None,
@@ -99,7 +101,7 @@ def talk(
         "insecure": insecure,
         "ptt": ptt,
     }
-    settings, target = _prepared(flags)
+    settings, target = _prepared(flags, context, ask_key_store=json)
     if settings.input == "-":
         raise UsageFault("Commands come on standard input, so it cannot be the microphone too.", "Use ask, or a file.")
     if json:
@@ -134,6 +136,7 @@ def talk(
 
 @app.command(epilog=ADVICE)
 def ask(
+    context: typer.Context,
     file: Annotated[str, typer.Argument(help="A sound file, or - for raw PCM16 16 kHz mono on standard input.")],
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Keep the agent's voice in this WAV file.")] = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="For the whole turn.")] = 60.0,
@@ -165,11 +168,46 @@ def ask(
             "local": local,
             "output": output,
             "insecure": insecure,
-        }
+        },
+        context,
     )
     from selam_cli.engine import ask as ask_once  # noqa: PLC0415
 
     return ask_once.run(ask_once.Question(file, out, timeout, json), settings, target)
+
+
+@app.command()
+def login(
+    context: typer.Context,
+    key: Annotated[str | None, typer.Argument(hidden=True)] = None,
+    server: Server = None,
+    untried: Annotated[bool, typer.Option("--untried", help="Keep the key without trying it.")] = False,
+    insecure: Insecure = None,
+) -> int:
+    """Ask for the API key, try it, and keep it in the system's key store, or in a file that only you can read."""
+    if key is not None:
+        raise UsageFault(
+            "A key on the command line stands in the process list and in the shell's history.",
+            "Run selam-voice login and type it there, or pipe it in. If others use this machine, make a new key.",
+        )
+    from selam_cli.engine import login as login_command  # noqa: PLC0415
+    from selam_cli.settings import load_settings  # noqa: PLC0415
+
+    edge: _Edge = context.obj
+    return login_command.run(
+        load_settings({"server": server, "insecure": insecure}), untried=untried, on_key=edge.learn
+    )
+
+
+@app.command()
+def logout(server: Server = None) -> int:
+    """Remove the kept API key from every place, for one server or for all."""
+    from selam_cli import logout as logout_command  # noqa: PLC0415
+    from selam_cli.settings import load_settings  # noqa: PLC0415
+
+    if server is not None:
+        load_settings({"server": server})
+    return logout_command.run(server)
 
 
 @app.command()
@@ -189,6 +227,16 @@ def voices(json: Json = False) -> int:
 
 
 @app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="The model to download; absent: the list of them.")] = None,
+) -> int:
+    """List the models that the embedded agent can use, or download one."""
+    from selam_cli.agent import models_command  # noqa: PLC0415
+
+    return models_command.show_models() if name is None else models_command.download_model(name)
+
+
+@app.command()
 def keys(ptt: Ptt = None) -> int:
     """Show what the terminal reports of each key, and which way of push-to-talk follows."""
     from selam_cli.settings import load_settings  # noqa: PLC0415
@@ -202,6 +250,25 @@ def keys(ptt: Ptt = None) -> int:
 
 
 @app.command()
+def doctor(
+    server: Server = None,
+    local: Local = None,
+    input: Input = None,  # noqa: A002  # the option's name
+    output: Output = None,
+    insecure: Insecure = None,
+    speak: Annotated[
+        bool | None, typer.Option("--speak/--no-speak", help="Measure a spoken sentence; by default in a terminal.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Check everything that a conversation needs, and say how to mend what fails."""
+    from selam_cli.doctor import command  # noqa: PLC0415
+
+    flags = {"server": server, "local": local, "input": input, "output": output, "insecure": insecure}
+    return command.run(command.Wish(flags, json, speak))
+
+
+@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8765,
@@ -210,6 +277,16 @@ def serve(
     keys_file: Annotated[str | None, typer.Option(metavar="FILE", help="Accepted API keys, one a line.")] = None,
     allow_origin: Annotated[
         list[str] | None, typer.Option(metavar="URL", help="A web page's origin that may connect; none by default.")
+    ] = None,
+    limits: Annotated[
+        bool | None,
+        typer.Option("--limits/--no-limits", help="Of rate and time; by default not on loopback."),
+    ] = None,
+    max_session_minutes: Annotated[
+        float | None, typer.Option(min=0.1, metavar="N", help="The longest session; 60 where limits hold.")
+    ] = None,
+    idle_minutes: Annotated[
+        float | None, typer.Option(min=0.1, metavar="N", help="The longest silence of a client; 10 where limits hold.")
     ] = None,
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> int:
@@ -225,6 +302,9 @@ def serve(
         max_sessions=max_sessions,
         keys_file=keys_file,
         allow_origins=tuple(allow_origin or ()),
+        limited=limits,
+        max_session_minutes=max_session_minutes,
+        idle_minutes=idle_minutes,
     )
 
 
@@ -246,17 +326,49 @@ def root(
         print(context.get_help())  # noqa: T201  # its output
 
 
+class _Edge:
+    """Where failures are told: it learns the run's keys as the command does, and lets none of them out."""
+
+    def __init__(self) -> None:
+        self._secrets: tuple[str, ...] = ()
+
+    def learn(self, secrets: Sequence[str]) -> None:
+        self._secrets = (*self._secrets, *secrets)
+
+    @property
+    def redactor(self) -> Redactor:
+        from selam_cli.core.redaction import Redactor, secrets_of_environment  # noqa: PLC0415
+
+        return Redactor.of((*self._secrets, *secrets_of_environment(os.environ)))
+
+    def tell(self, error: SelamError) -> int:
+        """Print an error's two sentences; return its exit status."""
+        told = f"{error.reason}\n{error.remedy}".strip()
+        print(self.redactor.shown(told), file=sys.stderr)  # noqa: T201  # its output
+        return error.exit_code
+
+    def tell_bug(self, error: Exception) -> int:
+        """Print that the program failed; its traceback only for those who ask."""
+        if os.environ.get("SELAM_DEBUG") == "1":
+            from selam_cli.redacted_output import redacted_traceback  # noqa: PLC0415
+
+            print(redacted_traceback(error, self.redactor), end="", file=sys.stderr)  # noqa: T201  # its output
+        problem = f"The program failed ({type(error).__name__})."
+        return self.tell(SelamError(problem, "Run it again with SELAM_DEBUG=1 and report what it says."))
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit status. Every failure becomes two sentences on standard error."""
+    edge = _Edge()
     try:
-        status = app(args=list(arguments), prog_name="selam-voice", standalone_mode=False)
+        status = app(args=list(arguments), prog_name="selam-voice", standalone_mode=False, obj=edge)
     except SelamError as error:
-        return _failed(error)
+        return edge.tell(error)
     except TyperException as error:
         context = getattr(error, "ctx", None)
         asked = context.command_path if context is not None else "selam-voice"
         problem = _sentence(error.format_message())
-        return _failed(UsageFault(problem, f"See {asked} --help.") if error.exit_code == 2 else SelamError(problem))
+        return edge.tell(UsageFault(problem, f"See {asked} --help.") if error.exit_code == 2 else SelamError(problem))
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
@@ -264,20 +376,27 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except Exception as error:  # the program's edge: a user gets sentences, and a traceback only by asking for one
-        if os.environ.get("SELAM_DEBUG") == "1":
-            raise
-        problem = f"The program failed ({type(error).__name__})."
-        return _failed(SelamError(problem, "Run it again with SELAM_DEBUG=1 and report what it says."))
+        return edge.tell_bug(error)
     return status if isinstance(status, int) else 0
 
 
-def _prepared(flags: Mapping[str, object]) -> tuple[Settings, Target]:
-    from selam_cli.credentials import load_credentials  # noqa: PLC0415
+def _prepared(
+    flags: Mapping[str, object], context: typer.Context, *, ask_key_store: bool = True
+) -> tuple[Settings, Target]:
+    """Return the settings and the server with its key. The screen's process knows no kept key: its engine finds it."""
+    from selam_cli.core.protocol import HOSTED_SERVER  # noqa: PLC0415
+    from selam_cli.credentials import environment_credentials, load_credentials  # noqa: PLC0415
     from selam_cli.engine.target import choose_target  # noqa: PLC0415
     from selam_cli.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(flags)
-    return settings, choose_target(settings, load_credentials())
+    if settings.local or not ask_key_store:
+        credentials = environment_credentials()
+    else:
+        credentials = load_credentials(server=settings.server or HOSTED_SERVER)
+    edge: _Edge = context.obj
+    edge.learn(credentials.secrets)
+    return settings, choose_target(settings, credentials)
 
 
 def _as_arguments(flags: Mapping[str, Any]) -> list[str]:
@@ -289,13 +408,6 @@ def _as_arguments(flags: Mapping[str, Any]) -> list[str]:
         elif value is not None:
             arguments.append(f"{option}={value}")
     return arguments
-
-
-def _failed(error: SelamError) -> int:
-    from selam_cli.core.redaction import redact  # noqa: PLC0415
-
-    print(redact(f"{error.reason}\n{error.remedy}".strip()), file=sys.stderr)  # noqa: T201  # its output
-    return error.exit_code
 
 
 def _sentence(text: str) -> str:

@@ -1,0 +1,145 @@
+"""The terminal: what it is, its size, colours and letters, tmux in between, and whether it tells when a key goes up."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import locale
+import os
+import sys
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from selam_cli.doctor import keyboard
+from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
+from selam_cli.doctor.in_time import to_its_end
+from selam_cli.errors import UsageFault
+
+if TYPE_CHECKING:
+    from selam_cli.doctor.case import Case
+
+SMALLEST_COLUMNS, SMALLEST_ROWS = 40, 15
+"""What the screen of `talk` needs, as it says itself."""
+
+LATE_ESCAPE_MS: Final = 100
+TMUX_WITHIN_S: Final = 3.0
+_TMUX_ASKED: Final = ("version", "escape-time", "focus-events", "client_utf8")
+
+
+async def check_terminal(case: Case) -> AsyncGenerator[Finding, None]:
+    """Look at the terminal from the outside, then ask it."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        remedy = "talk needs a terminal; ask and talk --json need none. Run doctor where you want to talk."
+        yield skipped("terminal.kind", "Standard input or output is no terminal.", remedy)
+        return
+    for finding in (_kind(case.environment), _size(), _colours(case.environment), _letters(case.environment)):
+        yield finding
+    if case.environment.get("TMUX"):
+        for finding in await _tmux(case.environment):
+            yield finding
+    yield await _releases(case)
+
+
+def _kind(environment: Mapping[str, str]) -> Finding:
+    term = environment.get("TERM", "")
+    if sys.platform != "win32" and term in {"", "dumb", "unknown"}:
+        reason = f"TERM is {term!r}, a terminal on which no screen can be drawn."
+        return failed("terminal.kind", UsageFault(reason, "Use another terminal, or talk --json."))
+    program = " ".join(filter(None, (environment.get(f"TERM_PROGRAM{part}") for part in ("", "_VERSION"))))
+    parts = [f"TERM is {term}" if term else "", f"the program says {program}" if program else ""]
+    parts += ["through SSH" if environment.get("SSH_CONNECTION") else ""]
+    parts += ["inside GNU screen" if environment.get("STY") else ""]
+    return ok("terminal.kind", f"The terminal: {', '.join(filter(None, parts)) or 'a console of Windows'}.")
+
+
+def _size() -> Finding:
+    columns, rows = os.get_terminal_size(sys.stdout.fileno())
+    if columns < SMALLEST_COLUMNS or rows < SMALLEST_ROWS:
+        told = f"The window is too small: {columns}×{rows}."
+        remedy = f"Make it {SMALLEST_COLUMNS}×{SMALLEST_ROWS} at least; 80×24 shows everything."
+        return warning("terminal.size", told, remedy)
+    return ok("terminal.size", f"The window has {columns} columns and {rows} rows.")
+
+
+def _colours(environment: Mapping[str, str]) -> Finding:
+    term = environment.get("TERM", "")
+    if environment.get("NO_COLOR"):
+        return ok("terminal.colours", "NO_COLOR is set, so there are none.")
+    if environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"} or sys.platform == "win32":
+        return ok("terminal.colours", "Colours: 16 million.")
+    count = 256 if "256color" in term or "kitty" in term else 16
+    return ok("terminal.colours", f"Colours: {count}, as TERM says.")
+
+
+def _letters(environment: Mapping[str, str]) -> Finding:
+    output = _codec(sys.stdout.encoding)
+    wanted = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
+    of_locale = _codec(locale.getpreferredencoding(do_setlocale=False))
+    if output == of_locale == "utf-8":
+        return ok("terminal.letters", f"Letters are UTF-8 (locale {wanted or 'not set'}).")
+    told = f"Letters are {output if output != 'utf-8' else of_locale} (locale {wanted or 'not set'}), not UTF-8."
+    remedy = "Amharic and Tigrinya cannot be shown so. Set LANG=C.UTF-8, or another locale that ends in UTF-8."
+    return warning("terminal.letters", told, remedy)
+
+
+def _codec(name: str | None) -> str:
+    try:
+        return codecs.lookup(name or "ascii").name
+    except LookupError:
+        return str(name)
+
+
+async def _tmux(environment: Mapping[str, str]) -> list[Finding]:
+    """Ask tmux for the settings that matter to a key, an Escape and a letter."""
+    pane = environment.get("TMUX_PANE", "")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "tmux", "display-message", *(("-t", pane) if pane else ()), "-p",
+            "\n".join(f"#{{{name}}}" for name in _TMUX_ASKED),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError:
+        return [skipped("tmux.settings", "tmux is in between, and its program is not found here.")]
+    try:
+        async with asyncio.timeout(TMUX_WITHIN_S):
+            told, _ = await process.communicate()
+    except TimeoutError:
+        return [warning("tmux.settings", "tmux does not answer.", "Look whether its server hangs.")]
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode:
+        return [skipped("tmux.settings", "tmux is in between, and does not tell its settings.")]
+    return list(_tmux_findings(dict(zip(_TMUX_ASKED, told.decode("utf-8", "replace").splitlines(), strict=False))))
+
+
+def _tmux_findings(told: Mapping[str, str]) -> Iterator[Finding]:
+    yield ok("tmux.version", f"tmux {told.get('version', '')} is in between; it passes no release of a key on.")
+    escape_ms = int(told["escape-time"]) if told.get("escape-time", "").isdigit() else 0
+    if escape_ms > LATE_ESCAPE_MS:
+        late = f"tmux holds Escape back for {escape_ms} ms, so it throws away and interrupts late."
+        yield warning("tmux.escape_time", late, "Put 'set -sg escape-time 10' into ~/.tmux.conf.")
+    if told.get("focus-events") == "0":
+        deaf = "tmux does not tell when its window loses the focus, so a microphone that a tap opened stays open."
+        yield warning("tmux.focus_events", deaf, "Put 'set -g focus-events on' into ~/.tmux.conf.")
+    if told.get("client_utf8") == "0":
+        blind = "tmux takes the terminal around it for one without UTF-8: Ethiopic letters become underscores."
+        yield warning("tmux.utf8", blind, "Start it with tmux -u, or in a locale that ends in UTF-8.")
+
+
+async def _releases(case: Case) -> Finding:
+    if not case.in_terminal:
+        remedy = "Run doctor in the foreground, without --json, or see selam-voice keys."
+        return skipped("keys.release", "Whether the terminal tells when a key goes up was not asked.", remedy)
+    try:
+        answer = await to_its_end(keyboard.ask_for_releases, keyboard.ANSWER_WITHIN_S + 1.0)
+    except keyboard.NoKeyboard as error:
+        return skipped("keys.release", f"Whether a key's release is told was not asked: {error}", _SEE_KEYS)
+    if answer is keyboard.Answer.TOLD:
+        return ok("keys.release", "The terminal tells when a key goes up: holding the talk key is exact.")
+    told = "The terminal does not tell when a key goes up: the end of a hold is inferred, 0.2 to 0.4 s late."
+    remedy = "Tapping is exact. kitty, Ghostty, foot, Alacritty, iTerm2, Konsole and others tell it, outside of tmux."
+    return ok("keys.release", told, remedy)
+
+
+_SEE_KEYS: Final = "selam-voice keys shows what is reported of each key."

@@ -1,0 +1,112 @@
+"""Sound that is missing, silent, too quiet, or that stands still, caused for real."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import psutil
+
+from tests.doctor.examined import NOBODY, PATIENCE_S, examine, finish, start
+from tests.support.speech import spoken
+
+NO_SERVER = {"PULSE_SERVER": "unix:/nowhere/native"}
+SENTENCE = "The weather is fine today, and I would like to go for a walk in the park."
+
+
+async def with_somebody_speaking(card, samples, *arguments):
+    """Run it, and speak when it asks somebody to."""
+    process = await start(*NOBODY, "--speak", *arguments)
+    read = b""
+    while b'"asked"' not in read:
+        read += (line := await asyncio.wait_for(process.stdout.readline(), PATIENCE_S))
+        assert line, read
+    speaking = asyncio.create_task(asyncio.to_thread(card.speak, samples))
+    seen = await finish(process, read)
+    await speaking
+    return seen
+
+
+async def test_without_a_sound_server_both_devices_fail_and_the_rest_is_told():
+    seen = await examine("--local", environment=NO_SERVER)
+    assert seen.status == 5
+    assert [seen.status_of(f"sound.{name}") for name in ("microphone", "speaker", "level")] == [
+        "failed", "failed", "skipped",
+    ]  # fmt: skip
+    assert seen.status_of("server.session") == "ok"
+
+
+async def test_a_sound_server_that_stands_still_is_told_and_holds_nothing_up(sound_card):
+    with sound_card.standing_still():
+        seen = await examine(*NOBODY)
+    hung = [check for name, check in seen.checks.items() if name.startswith("sound.") and check["status"] == "failed"]
+    assert ["does not answer" in check["text"] for check in hung] == [True]
+    assert seen.lines[-1]["event"] == "summary"
+
+
+async def test_a_sound_library_that_crashes_is_told(sound_card):
+    with sound_card.standing_still():
+        process = await start(*NOBODY)
+        victim = await asyncio.to_thread(_child_that_looks_at_the_sound, process.pid)
+        victim.kill()
+        seen = await finish(process)
+    assert "crashed" in "".join(check["text"] for check in seen.checks.values())
+    assert seen.lines[-1]["event"] == "summary"
+
+
+def _child_that_looks_at_the_sound(pid: int) -> psutil.Process:
+    while True:
+        for child in psutil.Process(pid).children():
+            if "selam_cli.doctor.sound_program" in child.cmdline() and child.num_fds() > 3:
+                return child
+        time.sleep(0.02)  # a process says nothing of where it stands
+
+
+async def test_both_devices_open_and_are_named(sound_card):
+    seen = await examine(*NOBODY)
+    assert "VMic" in seen.said("sound.microphone")
+    assert "VSpeaker" in seen.said("sound.speaker")
+    assert seen.status_of("sound.speaker") == "ok"
+    assert seen.status_of("sound.level") == "skipped"
+
+
+async def test_a_device_that_there_is_not_fails_with_those_that_there_are(sound_card):
+    seen = await examine(*NOBODY, "--input", "headset of nobody", "--output", "loudspeaker of nobody")
+    assert "headset of nobody" in seen.said("sound.microphone")
+    assert seen.status_of("sound.speaker") == "failed"
+
+
+async def test_a_microphone_that_delivers_zeros_is_a_warning_and_fails_when_somebody_speaks(sound_card):
+    seen = await examine(*NOBODY)
+    assert seen.status_of("sound.microphone") == "warning"
+    assert "mute" in seen.said("sound.microphone")
+    spoken_to = await examine(*NOBODY, "--speak")
+    assert spoken_to.status_of("sound.level") == "failed"
+    assert "silent" in spoken_to.said("sound.level")
+
+
+async def test_speech_of_the_right_level_is_good(sound_card):
+    seen = await with_somebody_speaking(sound_card, spoken(SENTENCE))
+    assert seen.status_of("sound.level") == "ok", seen.said("sound.level")
+    assert "Your voice is at" in seen.said("sound.level")
+    asked = next(line for line in seen.lines if line["event"] == "asked")
+    assert asked["seconds"] > 0
+    assert asked["message"]
+
+
+async def test_speech_too_quiet_for_the_threshold_is_told_with_a_remedy(sound_card):
+    seen = await with_somebody_speaking(sound_card, (spoken(SENTENCE) * 0.04).astype(np.int16))
+    assert seen.status_of("sound.level") == "warning"
+    assert "too quiet for vad_threshold = 600" in seen.said("sound.level")
+    assert "vad_threshold = " in seen.checks["sound.level"]["remedy"]
+
+
+async def test_a_file_in_the_speakers_place_is_not_written_over(a_file, tmp_path):
+    reply = tmp_path / "reply.wav"
+    reply.write_bytes(b"precious")
+    seen = await examine(*NOBODY, *a_file[:2], "--output", str(reply))
+    assert seen.status_of("sound.speaker") == "ok"
+    assert reply.read_bytes() == b"precious"
+    lost = await examine(*NOBODY, *a_file[:2], "--output", str(tmp_path / "none" / "reply.wav"))
+    assert lost.status_of("sound.speaker") == "failed"

@@ -1,0 +1,123 @@
+"""The doctor at a terminal that is played by the test, and in a real tmux."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("pseudo-terminals are a POSIX thing", allow_module_level=True)
+
+from tests.doctor.examined import NOBODY
+from tests.support.needs import need_programs
+from tests.support.terminal import KITTY, LEGACY, LEGACY_WITHOUT_REPEATS, Terminal
+
+UNREACHED = 4
+"""What a run ends with whose server is NOBODY."""
+
+HELD = "Hold space for two seconds"
+
+
+def doctor_in(profile, a_file, *, rows=100, **options):
+    program = [sys.executable, "-m", "selam_cli", "doctor", *NOBODY, *a_file]
+    return Terminal(program, profile=profile, rows=rows, **options)
+
+
+def left_as_found(terminal: Terminal) -> tuple[bool, int, set[int]]:
+    """Whether the driver's modes are as before, the keyboard's flags, and the modes that are on."""
+    return terminal.modes == terminal.modes_before, terminal.flags, terminal.modes_on
+
+
+@pytest.mark.parametrize(
+    ("profile", "releases", "way"),
+    [
+        (KITTY, "tells when a key goes up", "Push to talk: hold space."),
+        (LEGACY, "does not tell when a key goes up", "Auto-repeat: first after"),
+        (LEGACY_WITHOUT_REPEATS, "does not tell when a key goes up", "Auto-repeat: not seen yet"),
+    ],
+    ids=str,
+)
+def test_what_the_terminal_tells_of_keys_is_asked_and_heard(profile, releases, way, a_file):
+    with doctor_in(profile, a_file) as terminal:
+        terminal.wait_for_text(HELD)
+        terminal.hold(" ", 1.5)
+        assert terminal.wait_for_exit() == UNREACHED
+        shown = " ".join(terminal.text.split())
+        assert releases in shown
+        assert way in shown
+        assert left_as_found(terminal) == (True, 0, set())
+        assert terminal.unread() == b""
+
+
+def test_another_key_leaves_the_hold_out(a_file):
+    with doctor_in(LEGACY, a_file) as terminal:
+        terminal.wait_for_text(HELD)
+        terminal.tap("enter")
+        assert terminal.wait_for_exit() == UNREACHED
+        assert "The talk key was not held." in terminal.text
+        assert left_as_found(terminal) == (True, 0, set())
+
+
+def test_ctrl_c_leaves_as_it_was(a_file):
+    with doctor_in(KITTY, a_file) as terminal:
+        terminal.wait_for_text(HELD)
+        terminal.press("ctrl+c")
+        assert terminal.wait_for_exit() == 130
+        assert left_as_found(terminal) == (True, 0, set())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_as_it_was(number, a_file):
+    with doctor_in(KITTY, a_file) as terminal:
+        terminal.wait_for_text(HELD)
+        terminal.wait_for(lambda: terminal.flags, "the keyboard's flags")
+        terminal.process.send_signal(number)
+        assert terminal.wait_for_exit() == 128 + number
+        assert left_as_found(terminal) == (True, 0, set())
+
+
+def test_a_small_window_without_utf_8_and_colours(a_file):
+    own = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "NO_COLOR": "1"}
+    with doctor_in(LEGACY, a_file, columns=39, rows=200, environment=own) as terminal:
+        terminal.wait_for_text("Hold space for")
+        terminal.tap("enter")
+        assert terminal.wait_for_exit() == UNREACHED
+        shown = " ".join(terminal.text.split())
+        assert "The window is too small" in shown
+        assert "not UTF-8" in shown
+        assert "NO_COLOR is set" in shown
+        colours = {cell.fg for row in terminal.display.buffer.values() for cell in row.values()}
+        assert colours <= {"default"}
+
+
+def test_a_terminal_without_a_screen_fails(a_file):
+    with doctor_in(LEGACY, a_file, environment={"TERM": "dumb"}) as terminal:
+        terminal.wait_for_text(HELD)
+        terminal.tap("enter")
+        assert terminal.wait_for_exit() == 2
+        assert "no screen can be drawn" in " ".join(terminal.text.split())
+
+
+def test_the_settings_of_tmux_that_matter_are_told(a_file, tmp_path):
+    need_programs("tmux")
+    tmux = [shutil.which("tmux"), "-L", f"selam-doctor-{os.getpid()}", "-f", "/dev/null"]
+    done = tmp_path / "status"
+    command = shlex.join([sys.executable, "-m", "selam_cli", "doctor", *NOBODY, *a_file])
+    inside = [*tmux, "new-session", f"{command}; echo $? > {done}; sleep 30"]
+    with Terminal(inside, profile=LEGACY, rows=100, environment={"LC_ALL": "C.UTF-8"}) as terminal:
+        try:
+            terminal.wait_for_text(HELD)
+            terminal.tap("enter")
+            terminal.wait_for(done.exists, "the end of the doctor")
+            shown = " ".join(terminal.text.split())
+            assert "set -sg escape-time 10" in shown
+            assert "set -g focus-events on" in shown
+            assert "it passes no release of a key on" in shown
+        finally:
+            subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
