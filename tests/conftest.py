@@ -1,16 +1,33 @@
-import pytest
+import signal
 
+import pytest
+from hypothesis import settings
+
+from tests.support.canary import SuiteCanary, leaks, leaks_in_files
 from tests.support.needs import need_programs
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
+
+suite_canary = SuiteCanary()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background jobs ignore Ctrl+C, and so would every program that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test fails for being slow: its machine may have much else to do.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
     """No test reads the user's settings, key or log."""
-    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
     for variable in ("SELAM_API_KEY", "SELAM_TOKEN", "SELAM_SERVER", "SELAM_VOICE", "SELAM_LANGUAGE", "SELAM_CONFIG"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")  # nor the user's key store
+    for variable in suite_canary.VARIABLES:
+        monkeypatch.setenv(variable, suite_canary.KEY)
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +45,27 @@ def sound_card(shared_sound_card, monkeypatch):
     for name, value in shared_sound_card.environment.items():
         monkeypatch.setenv(name, value)
     return shared_sound_card
+
+
+# --- no secret in what the suite leaves -------------------------------------------------------------------------------
+
+
+def pytest_runtest_logreport(report):
+    """A key in what a test's own process printed or logged fails the run, whatever the test itself looks at."""
+    said = "\n".join(text for _, text in report.sections)
+    if report.when == "call" and report.passed and leaks(said, suite_canary.KEY):
+        suite_canary.printed.append(report.nodeid)
+
+
+def pytest_sessionfinish(session):
+    """Look through the folders that the tests have written to."""
+    factory = getattr(session.config, "_tmp_path_factory", None)  # pytest's own; a plug-in may have replaced it
+    folders = [factory.getbasetemp()] if factory is not None else []
+    suite_canary.found = [*suite_canary.printed, *leaks_in_files(folders, suite_canary.KEY, within_s=20)]
+    if suite_canary.found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    for place in suite_canary.found:
+        terminalreporter.write_line(f"A KEY LEAKED: {place}", red=True)

@@ -19,16 +19,18 @@ QUESTION = "The quick brown fox jumps over the lazy dog, and then it sleeps."
 ANSWER = "A rainbow is a division of white light into many beautiful colors."
 
 
-def talk(*arguments, sound_card, columns=100, rows=30):
+def talk(*arguments, sound_card, columns=100, rows=30, environment=None):
     return Terminal(
         [sys.executable, "-m", "selam_cli", "talk", *arguments],
-        kitty=True, columns=columns, rows=rows, environment=sound_card.environment,
+        kitty=True, columns=columns, rows=rows, environment={**sound_card.environment, **(environment or {})},
     )  # fmt: skip
 
 
 async def ready(terminal):
     await asyncio.to_thread(terminal.wait_for_text, "READY")
     await asyncio.to_thread(terminal.wait_for, lambda: "hold space  " in terminal.text, "releases are told")
+    # A session may be there before the sound is; what was said before the microphone was open, nobody heard.
+    await asyncio.to_thread(terminal.wait_for, lambda: "no microphone" not in terminal.text, "the microphone is open")
 
 
 def breaks(recorded, original):
@@ -88,11 +90,14 @@ async def test_with_the_embedded_agent_you_hear_yourself(sound_card):
     assert breaks(recorded[0], question) == 0
 
 
-async def test_what_was_said_just_before_the_key_is_in_the_utterance(sound_card):
-    """A hasty speaker begins before the key: the pre-roll has it."""
+async def test_what_was_said_just_before_the_key_is_in_the_utterance(sound_card, tmp_path):
+    """A hasty speaker begins before the key: the pre-roll has it. A long one, for the machine may be slow to press."""
+    config = tmp_path / "config.toml"
+    config.write_text("pre_roll_ms = 1000\n")
     question = trimmed(spoken("Stop at once."))
     async with voice_server() as server:
-        with talk("--server", server.url, sound_card=sound_card) as terminal:
+        environment = {"SELAM_CONFIG": str(config)}
+        with talk("--server", server.url, sound_card=sound_card, environment=environment) as terminal:
             await ready(terminal)
             with sound_card.listening() as until_loud:
                 speaking = asyncio.create_task(asyncio.to_thread(sound_card.speak, question))

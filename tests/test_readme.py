@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from typer.main import get_command
+
 from selam_cli.cli import app
 from selam_cli.engine.commands import Verb
 
@@ -22,6 +24,13 @@ def test_every_command_is_in_the_readme():
         assert f"selam-voice {command.callback.__name__}" in README
     for verb in Verb:
         assert f"`{verb}" in README
+
+
+def test_every_option_of_serve_is_in_the_readme():
+    serve = get_command(app).commands["serve"]
+    options = [name for option in serve.params if not option.hidden for name in (*option.opts, *option.secondary_opts)]
+    assert len(options) > 5
+    assert not [name for name in options if name != "--help" and name not in README]
 
 
 def test_every_setting_of_its_example_is_one():

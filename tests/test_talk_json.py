@@ -66,7 +66,7 @@ async def test_every_command_is_understood_and_answered(question):
         ("interrupt-threshold", 5), ("voice", "ameha"), ("language", "am"), ("instructions", "Be brief.\nBe kind."),
         ("listen", "off"), ("listen", "on"), ("pause", None), ("resume", None), ("interrupt", None), ("press", None),
         ("discard", None), ("retry", None), ("speaker", "null"), ("microphone", question), ("levels", "off"),
-        ("calibrate", None), ("release", None),
+        ("calibrate", None), ("release", None), ("cues", "on"),
     ]  # fmt: skip
     async with (
         voice_server() as server,

@@ -16,7 +16,10 @@ socket.onAny((event, payload) => {
   (waiting[event] ?? []).shift()?.(payload);
 });
 const once = (event) => new Promise((resolve) => (waiting[event] ??= []).push(resolve));
-socket.on("connect_error", (error) => { told({ refused: error.message, data: error.data }); process.exit(3); });
+socket.on("connect_error", (error) => {
+  told({ refused: error.message, data: error.data, said: error.context?.responseText });
+  process.exit(3);
+});
 setTimeout(() => process.exit(4), 60000).unref();
 
 const say = (audio) => {

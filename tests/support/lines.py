@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 
 
@@ -16,6 +16,7 @@ class Lines:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.written: list[dict] = []
+        self._over = False
         self._changed = asyncio.Condition()
         self._reading = asyncio.create_task(self._read())
         self.errors = b""
@@ -25,6 +26,9 @@ class Lines:
             async with self._changed:
                 self.written.append(json.loads(line))
                 self._changed.notify_all()
+        async with self._changed:
+            self._over = True
+            self._changed.notify_all()
 
     def send(self, line: str) -> None:
         self.process.stdin.write(line.encode() + b"\n")
@@ -35,10 +39,20 @@ class Lines:
 
         async with self._changed:
             try:
-                await asyncio.wait_for(self._changed.wait_for(lambda: len(found()) >= count), 30)
+                await asyncio.wait_for(self._changed.wait_for(lambda: len(found()) >= count or self._over), 30)
             except TimeoutError:
                 raise AssertionError(f"no {event}; last: {self.written[-5:]}") from None
+        if len(found()) < count:
+            status = await self.ended()
+            raise AssertionError(f"no {event}: it ended with {status}; {self.errors!r}; last: {self.written[-5:]}")
         return found()[count - 1]
+
+    async def first_of(self, names: set[str], since: int) -> str:
+        """Wait for the first of these events after the so manyth line, and return its name."""
+        async with self._changed:
+            found = lambda: [line["event"] for line in self.written[since:] if line["event"] in names]  # noqa: E731
+            await asyncio.wait_for(self._changed.wait_for(lambda: found() or self._over), 30)
+        return found()[0]
 
     async def ended(self) -> int:
         """Wait for the process's end, and return its status."""
@@ -51,9 +65,10 @@ class Lines:
 
 
 @asynccontextmanager
-async def talk_json(*arguments: str, environment: dict[str, str] | None = None):
+async def talk_json(*arguments: str, environment: dict[str, str] | None = None, before: Sequence[str] = ()):
+    """Start it; `before` is a program, with its arguments, that runs it in another place."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "selam_cli", "talk", "--json", *arguments,
+        *before, sys.executable, "-m", "selam_cli", "talk", "--json", *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         limit=1 << 24, env={**os.environ, **(environment or {})},
     )  # fmt: skip

@@ -23,6 +23,27 @@ def spoken(text: str, voice: str = "slt") -> np.ndarray:
         return read_speech(str(path))
 
 
+def spoken_words(text: str, voice: str = "slt") -> tuple[np.ndarray, list[float]]:
+    """Return a text as mono int16 at 16 kHz, and when the middle of each word sounds, in seconds."""
+    need_programs("flite")
+    phones = [phone for phone in _phones(text, voice) if phone[0] != "pau"]
+    middles_s, at = [], 0
+    for word in text.split():
+        count = sum(name != "pau" for name, *_ in _phones(word.strip(".,!?"), voice))
+        middles_s.append((phones[at][1] + phones[at + count - 1][2]) / 2)
+        at += count
+    assert at == len(phones)
+    return spoken(text, voice), middles_s
+
+
+@cache
+def _phones(text: str, voice: str) -> list[tuple[str, float, float]]:
+    command = ["flite", "-voice", voice, "-t", text, "-psdur", "-o", "/dev/null"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    ends = [(name, float(end)) for name, _, end in (phone.partition(":") for phone in told)]
+    return [(name, begin, end) for (name, end), (_, begin) in zip(ends, [("", 0.0), *ends], strict=False)]
+
+
 def trimmed(samples: np.ndarray, floor: int = 300) -> np.ndarray:
     """Return the samples from the first loud one to the last."""
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > floor)

@@ -20,7 +20,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyte
 
@@ -32,6 +31,7 @@ _OWN_TERMINAL = (
 )
 _KITTY = re.compile(rb"\x1b\[([<>=?])(\d*)(?:;(\d*))?u")
 _QUESTION = re.compile(rb"\x1b\[\?(\d+)\$p")
+_ATTRIBUTES = re.compile(rb"\x1b\[0?c")
 _MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 _UNFINISHED = re.compile(rb"\x1b(\[[<>=?]?[\d;]*\$?)?\Z")
 
@@ -101,6 +101,8 @@ class Terminal:
         self._rest = b""
         self.modes_on: set[int] = set()
         self.watched_text = ""
+        self.written = bytearray()
+        """Every byte that the program wrote to its terminal."""
         self._watched = watched
         self.on_alternate_left: Callable[[], None] = lambda: None
         self._master, self.slave = os.openpty()
@@ -306,6 +308,7 @@ class Terminal:
             written = os.read(self._master, 65_536)
         except OSError:
             return bool(on_the_way)
+        self.written += written
         self._incoming.append((time.monotonic() + self.profile.far_s, written))
         self._carry()
         return True
@@ -337,6 +340,9 @@ class Terminal:
                     self.display.cursor_position()
                     self.on_alternate_left()
             return False
+        if found.re is _ATTRIBUTES:
+            self.send(b"\x1b[?62;22c")
+            return True
         if found.re is _QUESTION:
             if self.kitty:
                 self.send(f"\x1b[?{found[1].decode()};{2 if found[1] == b'2026' else 0}$y".encode())
@@ -358,7 +364,7 @@ class Terminal:
 
 
 def _controls(written: bytes) -> Iterator[re.Match[bytes]]:
-    found = [match for pattern in (_KITTY, _QUESTION, _MODE) for match in pattern.finditer(written)]
+    found = [match for pattern in (_KITTY, _QUESTION, _ATTRIBUTES, _MODE) for match in pattern.finditer(written)]
     return iter(sorted(found, key=lambda match: match.start()))
 
 
@@ -372,9 +378,8 @@ class PlayedScreen(Terminal):
     def __init__(self, scene: str = "{}", **options: object) -> None:
         reading, writing = os.pipe()
         self._ends = reading, writing
-        play = Path(__file__).parent.parent / "tui" / "play.py"
         super().__init__(
-            [sys.executable, str(play), str(writing), scene],
+            [sys.executable, "-m", "tests.tui.play", str(writing), scene],
             watched=reading,
             pass_fds=[writing],
             **options,  # type: ignore[arg-type]

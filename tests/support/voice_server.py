@@ -22,6 +22,8 @@ class VoiceServer:
         self.received: list[tuple[str, object]] = []
         self.queries: list[dict[str, list[str]]] = []
         self.sids: list[str] = []
+        self.sender = ""
+        """Whose message is being handled."""
         self.refuse: Callable[[], None] = lambda: None
         self.greets = True
         self.starts = True
@@ -36,14 +38,14 @@ class VoiceServer:
         for event in protocol.CLIENT_EVENTS:
             self.sio.on(event, self._handler(event), namespace=namespace)
 
-    async def start(self, port: int = 0) -> None:
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
         app = web.Application()
         self.sio.attach(app)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True)
+        site = web.TCPSite(self._runner, host, port, reuse_address=True)
         await site.start()
-        self.url = f"ws://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url = f"ws://{host}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -101,6 +103,7 @@ class VoiceServer:
                 case EndSession():
                     await self.send(protocol.SessionEnded("session-1"))
             if self.on_message is not None:
+                self.sender = sid
                 answer = self.on_message(event, message)
                 if asyncio.iscoroutine(answer):
                     await answer

@@ -1,11 +1,15 @@
 """A sound card where there is none: a private PulseAudio with a null speaker and a null microphone.
 
+More devices can be plugged and unplugged, and the server killed, stopped and started again.
+
 `norewinds=1` is essential: an idle null sink works in blocks of two seconds without it.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -31,9 +35,9 @@ class VirtualSoundCard:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._socket = folder / "native"
+        self.socket = folder / "native"
         self._server: subprocess.Popen[bytes] | None = None
-        self.environment = {"PULSE_SERVER": f"unix:{self._socket}"}
+        self.environment = {"PULSE_SERVER": f"unix:{self.socket}"}
 
     @property
     def pid(self) -> int:
@@ -43,7 +47,7 @@ class VirtualSoundCard:
 
     def start(self) -> None:
         setup = self._folder / "setup.pa"
-        setup.write_text(_SETUP.format(socket=self._socket))
+        setup.write_text(_SETUP.format(socket=self.socket))
         runtime = self._folder / "run"
         runtime.mkdir(mode=0o700, exist_ok=True)
         own = {**os.environ, "HOME": str(self._folder), "XDG_RUNTIME_DIR": str(runtime)}
@@ -55,7 +59,7 @@ class VirtualSoundCard:
             start_new_session=True,
         )  # fmt: skip
         give_up_at = time.monotonic() + 20
-        while b"vmic" not in self._pactl("list", "short", "sources"):
+        while "vmic" not in self.pactl("list", "short", "sources"):
             if self._server.poll() is not None or time.monotonic() > give_up_at:
                 raise RuntimeError("the virtual sound card did not start")
             time.sleep(0.02)  # its socket says nothing of when it is ready
@@ -65,13 +69,79 @@ class VirtualSoundCard:
             self._server.kill()
             self._server.wait()
             self._server = None
-            self._socket.unlink(missing_ok=True)
+            self.socket.unlink(missing_ok=True)
 
-    def speak(self, samples: np.ndarray, rate_hz: int = 16_000) -> None:
-        """Play samples into the microphone; returns when the last one has been heard."""
+    def restart(self) -> None:
+        """Kill the server and start it again: what was plugged in is gone."""
+        self.stop()
+        self.start()
+
+    @contextmanager
+    def standing_still(self):
+        """A server that answers nobody for a while."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def plug(self, name: str, rate_hz: int = 48_000, channels: int = 2) -> None:
+        """Connect a headset: the speaker `{name}`, and the microphone `{name}Mic`, which hears the sink `{name}-in`."""
+        sound = (f"rate={rate_hz}", f"channels={channels}", "norewinds=1")
+        self.pactl("load-module", "module-null-sink", f"sink_name={name}", *sound, _described("sink", name))
+        self.pactl("load-module", "module-null-sink", f"sink_name={name}-in", *sound, _described("sink", f"{name}-in"))
+        self.pactl(
+            "load-module", "module-remap-source", f"source_name={name}-mic", f"master={name}-in.monitor",
+            _described("source", f"{name}Mic"),
+        )  # fmt: skip
+
+    def unplug(self, name: str) -> None:
+        """Disconnect it."""
+        for line in reversed(self.pactl("list", "short", "modules").splitlines()):
+            arguments = line.split()
+            if any(argument in {f"sink_name={name}", f"sink_name={name}-in", f"source_name={name}-mic"}
+                   for argument in arguments):  # fmt: skip
+                self.pactl("unload-module", arguments[0])
+
+    def make_default(self, name: str) -> None:
+        """Choose this headset, or with `spk` the card's own devices, as the system's default ones."""
+        self.pactl("set-default-sink", name)
+        self.pactl("set-default-source", "vmic" if name == "spk" else f"{name}-mic")
+
+    def suspend(self, *, on: bool) -> None:
+        """Suspend the card's own speaker and microphone, as a system does that goes to sleep, or wake them."""
+        self.pactl("suspend-sink", "spk", str(int(on)))
+        self.pactl("suspend-source", "vmic", str(int(on)))
+
+    def streams(self, pid: int) -> list[str]:
+        """Return what a process has open, as `playing on SINK` and `recording from SOURCE`; it may have moved."""
+        return sorted([
+            *self._streams("sink-inputs", "sinks", "playing on", pid),
+            *self._streams("source-outputs", "sources", "recording from", pid),
+        ])  # fmt: skip
+
+    def _streams(self, streams: str, devices: str, words: str, pid: int) -> list[str]:
+        names = dict(line.split("\t")[:2] for line in self.pactl("list", "short", devices).splitlines())
+        found = json.loads(self.pactl("--format=json", "list", streams) or "[]")
+        key = devices[:-1]
+        return [f"{words} {names.get(str(stream[key]), '?')}" for stream in found
+                if stream["properties"].get("application.process.id") == str(pid)]  # fmt: skip
+
+    def speak(self, samples: np.ndarray, rate_hz: int = 16_000, into: str = "mic") -> None:
+        """Play samples into a microphone; returns when the last one has been heard."""
+        own = {**os.environ, **self.environment}
         path = self._folder / "spoken.wav"
         soundfile.write(path, samples, rate_hz, subtype="PCM_16")
-        subprocess.run(["paplay", "--device=mic", path], env={**os.environ, **self.environment}, check=True, timeout=60)
+        subprocess.run(["paplay", f"--device={into}", path], env=own, check=True, timeout=60)
+
+    @contextmanager
+    def loudspeaker(self):
+        """Let the microphone hear the speaker, as in a room without a headset."""
+        module = self.pactl("load-module", "module-loopback", "source=spk.monitor", "sink=mic", "latency_msec=30")
+        try:
+            yield
+        finally:
+            self.pactl("unload-module", module.strip())
 
     @contextmanager
     def listening(self):
@@ -94,12 +164,12 @@ class VirtualSoundCard:
             listener.wait()
 
     @contextmanager
-    def recording(self, rate_hz: int = 16_000, channels: int = 1):
-        """Record the speaker; the list that is yielded holds the samples afterwards, one array a channel."""
-        path = self._folder / "recorded.raw"
+    def recording(self, rate_hz: int = 16_000, channels: int = 1, sink: str = "spk"):
+        """Record a speaker; the list that is yielded holds the samples afterwards, one array a channel."""
+        path = self._folder / f"recorded-{sink}.raw"
         with path.open("wb") as file:
             recorder = subprocess.Popen(
-                ["parec", "-d", "spk.monitor", "--format=s16le", f"--rate={rate_hz}", f"--channels={channels}",
+                ["parec", "-d", f"{sink}.monitor", "--format=s16le", f"--rate={rate_hz}", f"--channels={channels}",
                  "--latency-msec=20"],
                 env={**os.environ, **self.environment}, stdout=file,
             )  # fmt: skip
@@ -116,6 +186,27 @@ class VirtualSoundCard:
         samples = np.fromfile(path, "<i2")
         recorded.extend(samples[: len(samples) // channels * channels].reshape(-1, channels).T)
 
-    def _pactl(self, *arguments: str) -> bytes:
+    @contextmanager
+    def echoing(self, level_db: float = -12.0, latency_ms: int = 40):
+        """Let the microphone hear the speaker, as it does in a room."""
+        module = self.pactl(
+            "load-module", "module-loopback", "source=spk.monitor", "sink=mic", f"latency_msec={latency_ms}",
+            "sink_dont_move=true", "source_dont_move=true",
+        ).strip()  # fmt: skip
+        assert module.isdigit(), "the sound server gives no loopback"
+        try:
+            for line in self.pactl("list", "sink-inputs").split("Sink Input #")[1:]:
+                if f"Owner Module: {module}\n" in line:
+                    self.pactl("set-sink-input-volume", line.split("\n")[0], f"{level_db}dB")
+            yield
+        finally:
+            self.pactl("unload-module", module)
+
+    def pactl(self, *arguments: str) -> str:
         environment = {**os.environ, **self.environment}
-        return subprocess.run(["pactl", *arguments], env=environment, capture_output=True, check=False).stdout
+        outcome = subprocess.run(["pactl", *arguments], env=environment, capture_output=True, text=True, check=False)
+        return outcome.stdout
+
+
+def _described(kind: str, name: str) -> str:
+    return f"{kind}_properties=device.description={name}"

@@ -1,0 +1,90 @@
+"""The cues through the real program, on the virtual sound card: in the room, and not on the wire."""
+
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from selam_cli.sound.cues import HIGH_HZ, LOW_HZ
+from tests.support.lines import talk_json
+from tests.support.voice_server import voice_server
+
+SILENT, LOW, HIGH = "silent", "low", "high"
+
+
+@asynccontextmanager
+async def talking(folder, *arguments, cues=True):
+    config = folder / "config.toml"
+    config.write_text(f"cues = {str(cues).lower()}\n")
+    async with (
+        voice_server() as server,
+        talk_json("--server", server.url, *arguments, environment={"SELAM_CONFIG": str(config)}) as engine,
+    ):
+        await engine.until("session_started")
+        await engine.until("state", lambda line: line["speaker"] and line["microphone"]["open"])
+        yield server, engine
+
+
+def strength(sound, hertz, rate_hz=16_000):
+    """Return how strong a pitch is in each 13 ms, in int16 units."""
+    size = rate_hz * 13 // 1_000
+    blocks = sound[: len(sound) // size * size].reshape(-1, size)
+    wave = 2 * np.hanning(size) * np.exp(-2j * np.pi * hertz * np.arange(size) / rate_hz)
+    return np.abs(blocks @ wave) * 2 / size
+
+
+def notes(recorded):
+    low, high = strength(recorded, LOW_HZ), strength(recorded, HIGH_HZ)
+    told = [SILENT if max(a, b) < 300 else LOW if a > b else HIGH for a, b in zip(low, high, strict=True)]
+    return [note for note, before in zip(told, [SILENT, *told], strict=False) if note not in (before, SILENT)]
+
+
+async def talk_and_let_go(engine, number=1):
+    engine.send("press")
+    await engine.until("talk_started", count=number)
+    engine.send("release")
+    await engine.until("talk_ended", count=number)
+
+
+async def test_on_rises_off_falls_and_thrown_away_stays_low(sound_card, tmp_path):
+    async with talking(tmp_path) as (_, engine):
+        with sound_card.recording() as recordings:
+            await talk_and_let_go(engine)
+        assert notes(recordings[0]) == [LOW, HIGH, HIGH, LOW]
+        with sound_card.recording() as recordings:
+            engine.send("press")
+            await engine.until("talk_started", count=2)
+            engine.send("discard")
+            await engine.until("talk_ended", count=2)
+        assert notes(recordings[0]) == [LOW, HIGH, LOW, LOW]
+
+
+@pytest.mark.parametrize("quiet", ["by the settings", "by the command", "by the volume", "by the mute", "without them"])
+async def test_there_are_cues_only_where_they_are_wanted(sound_card, tmp_path, quiet):
+    arguments = ["--output", "null"] if quiet == "without them" else []
+    async with talking(tmp_path, *arguments, cues=quiet != "by the settings") as (_, engine):
+        with sound_card.recording() as recordings:
+            command = {"by the command": "cues off", "by the volume": "volume 0", "by the mute": "mute on"}.get(quiet)
+            if command is not None:
+                engine.send(command)
+            if quiet == "by the mute":
+                engine.send("press")
+                await engine.until("notice", lambda line: line["code"] == "muted")
+            else:
+                await talk_and_let_go(engine)
+    assert notes(recordings[0]) == []
+
+
+async def test_a_microphone_beside_a_loudspeaker_sends_none_of_them(sound_card, tmp_path):
+    async with talking(tmp_path) as (server, engine):
+        with sound_card.loudspeaker(), sound_card.recording() as recordings:
+            for number in (1, 2):
+                engine.send("press")
+                await engine.until("talk_started", count=number)
+                await server.until(lambda number=number: len(server.audio) >= number * 16_000)
+                engine.send("release")
+                await engine.until("talk_ended", count=number)
+    sent = np.frombuffer(server.audio, "<i2")
+    assert max(strength(recordings[0], LOW_HZ)) > 1_000, "they sounded"
+    assert sent.any(), "the microphone heard the speaker"
+    assert max(*strength(sent, LOW_HZ), *strength(sent, HIGH_HZ)) < 60

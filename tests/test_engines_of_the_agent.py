@@ -1,0 +1,111 @@
+"""The embedded agent with engines, whole: a question as sound, through its own process, to an answer as sound."""
+
+import json
+
+import pytest
+import soundfile
+
+from selam_cli.agent.hearing import sphinx
+from selam_cli.agent.language import detect
+from selam_cli.sound.files import write_wav
+from tests.agent.conftest import server  # noqa: F401  # a fixture
+from tests.support.needs import need, need_programs
+from tests.support.openai_server import event, refuses, replies, streams
+from tests.support.speech import correlation, spoken, trimmed
+from tests.test_ask import ask
+
+HEARING, THINKING, SPEAKING = "audio/transcriptions", "chat/completions", "audio/speech"
+TOKENS = [event("It is "), event("noon. "), event("Time for lunch."), event(finish_reason="stop"), b"data: [DONE]\n\n"]
+
+
+@pytest.fixture
+def question(tmp_path):
+    path = tmp_path / "question.wav"
+    write_wav(str(path), spoken("What time is it?"), 16_000)
+    return str(path)
+
+
+@pytest.fixture
+def settings(tmp_path, server, monkeypatch):  # noqa: F811  # the fixture
+    def with_table(**table):
+        lines = [f"{name} = {json.dumps(value)}" for name, value in table.items()]
+        path = tmp_path / "config.toml"
+        path.write_text("\n".join(["[agent]", *lines]), encoding="utf-8")
+        return {"SELAM_CONFIG": str(path), "SELAM_THINKING_KEY": "sk-selam-test-4711", "OLLAMA_HOST": "127.0.0.1:9"}
+
+    return with_table
+
+
+def everything(url):
+    return {"hearing_url": url, "thinking_url": url, "thinking_model": "m", "speaking_url": url, "speaking": "openai"}
+
+
+async def test_a_question_is_heard_thought_about_and_answered_aloud(question, settings, server, tmp_path):  # noqa: F811
+    sentence = tmp_path / "sentence.wav"
+    answer = spoken("It is noon.", "rms")
+    write_wav(str(sentence), answer, 16_000)
+    server.answers = {
+        HEARING: replies({"text": "What time is it?", "language": "english"}),
+        THINKING: streams(*TOKENS),
+        SPEAKING: streams(sentence.read_bytes(), content_type="audio/wav"),
+    }
+    out = tmp_path / "reply.wav"
+    status, output, errors = await ask(
+        question, "--local", "--voice", "aria", "--instructions", "Be brief.", "--out", str(out),
+        environment=settings(**everything(server.base_url)),
+    )  # fmt: skip
+    assert (status, errors) == (0, "")
+    assert output == "You: What time is it?\nAgent: It is noon. Time for lunch.\n"
+    thought = next(request for request in server.received if request.path.endswith(THINKING))
+    assert thought.headers["Authorization"] == "Bearer sk-selam-test-4711"
+    assert "Be brief." in thought.json["messages"][0]["content"]
+    assert thought.json["messages"][-1] == {"role": "user", "content": "What time is it?"}
+    reply, rate_hz = soundfile.read(out, dtype="int16")
+    assert rate_hz == 16_000
+    assert correlation(trimmed(answer), reply)[0] >= 0.99
+    assert len(reply) >= 2 * len(trimmed(answer)), "two sentences, each spoken"
+
+
+async def test_with_a_voice_of_its_own_it_repeats_what_it_understood(question, settings, server, tmp_path):  # noqa: F811
+    need_programs("espeak-ng")
+    server.answers = {HEARING: replies({"text": "What time is it?"})}
+    out = tmp_path / "reply.wav"
+    status, output, errors = await ask(
+        question, "--local", "--voice", "aria", "--out", str(out), environment=settings(hearing_url=server.base_url)
+    )
+    assert (status, errors) == (0, "")
+    assert "You said: What time is it?" in output
+    assert detect("You said: What time is it?") == "en"
+    samples, rate_hz = soundfile.read(out, dtype="int16")
+    assert len(trimmed(samples)) / rate_hz > 1.0
+
+
+async def test_offline_english_is_heard_and_answered_with_what_pip_brings(question, settings, tmp_path):
+    need("pocketsphinx", sphinx.available() is None)
+    out = tmp_path / "reply.wav"
+    status, output, errors = await ask(
+        question, "--local", "--voice", "aria", "--out", str(out), environment={**settings(), "PATH": "/nowhere"}
+    )
+    assert (status, errors) == (0, "")
+    assert "You: what time is it\n" in output
+    assert "You said: what time is it" in output
+    samples, rate_hz = soundfile.read(out, dtype="int16")
+    assert len(trimmed(samples)) / rate_hz > 1.0
+
+
+async def test_a_server_that_refuses_the_key_is_told_as_such(question, settings, server):  # noqa: F811
+    server.answers = {HEARING: replies({"text": "What time is it?"}), THINKING: refuses(401)}
+    status, _, errors = await ask(
+        question, "--local", "--voice", "aria",
+        environment=settings(**{**everything(server.base_url), "speaking": "none"}),
+    )  # fmt: skip
+    assert status == 3
+    assert "API key" in errors
+    assert "sk-selam" not in errors
+
+
+async def test_a_language_that_nothing_hears_is_refused_with_what_would(question, settings):
+    status, _, errors = await ask(question, "--local", "--language", "am", environment=settings(thinking="none"))
+    assert status == 6
+    assert "Nothing here can hear Amharic." in errors
+    assert "hearing_url" in errors

@@ -1,0 +1,151 @@
+"""Leaving, whoever asks and whatever the server does meanwhile; and that no process survives the one it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("signals and a pseudo-terminal are POSIX things", allow_module_level=True)
+
+from selam_cli.sound.files import write_wav
+from tests.support.lines import talk_json
+from tests.support.needs import need_programs
+from tests.support.speech import spoken
+from tests.support.terminal import Terminal, left_as_found
+
+PATIENCE_S = 30
+
+KEY_STORE_THAT_HANGS = """
+import pathlib, time
+from keyring.backend import KeyringBackend
+class Hangs(KeyringBackend):
+    priority = 9
+    def get_password(self, service, username):
+        pathlib.Path(__file__).with_name("asked").touch()
+        time.sleep(600)
+    set_password = delete_password = get_password
+"""
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> str:
+    need_programs("flite", "espeak-ng")
+    path = tmp_path / "question.wav"
+    write_wav(str(path), spoken("How do plants make food from sunlight?", "rms"), 16_000)
+    return str(path)
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """An agent for other clients, as a process that can be stopped."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "selam_cli", "serve", "--port", "0", stderr=subprocess.PIPE
+    )
+    try:
+        told = await asyncio.wait_for(process.stderr.readuntil(b"Listening on "), PATIENCE_S)
+        told = await asyncio.wait_for(process.stderr.readline(), PATIENCE_S)
+        yield re.match(rb"ws://[0-9.:]+", told)[0].decode(), process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        await process.communicate()
+
+
+async def test_a_server_that_hangs_is_left_after_a_moment_and_that_is_told(question):
+    async with served() as (url, server), talk_json("--server", url, "--input", question, "--output", "null") as engine:
+        await engine.until("session_started")
+        server.send_signal(signal.SIGSTOP)
+        engine.send("quit")
+        assert await engine.ended() == 0
+    assert [line["code"] for line in engine.events("notice")][-1] == "no_goodbye"
+    assert engine.written[-1]["event"] == "session_ended"
+    assert engine.written[-1]["status"] == "unconfirmed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_second_signal_leaves_at_once(question, number):
+    async with served() as (url, server), talk_json("--server", url, "--input", question, "--output", "null") as engine:
+        await engine.until("session_started")
+        server.send_signal(signal.SIGSTOP)
+        engine.process.send_signal(number)
+        await engine.until("state", lambda line: line["phase"] == "ended")
+        engine.process.send_signal(number)
+        assert await engine.ended() == 128 + number
+    assert engine.events("session_ended") == [], "it waited for the goodbye"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_connection_that_never_comes_about_holds_nobody_up(question, number):
+    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    url = f"ws://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+    async with silent, talk_json("--server", url, "--input", question, "--output", "null") as engine:
+        await engine.until("connecting")
+        engine.process.send_signal(number)
+        assert await engine.ended() == 128 + number
+    assert engine.events("session_started") == []
+
+
+async def test_ctrl_c_twice_on_the_screen_leaves_it_and_the_terminal_as_it_was(question):
+    async with served() as (url, server):
+        program = [sys.executable, "-m", "selam_cli", "talk", "--server", url, "--input", question, "--output", "null"]
+        with Terminal(program, kitty=True) as terminal:
+            await asyncio.to_thread(terminal.wait_for_text, "READY")
+            [engine] = psutil.Process(terminal.process.pid).children()
+            server.send_signal(signal.SIGSTOP)
+            terminal.press("ctrl+c")
+            await asyncio.to_thread(terminal.wait_for, lambda: left_as_found(terminal), "the terminal given back")
+            terminal.press("ctrl+c")
+            assert await asyncio.to_thread(terminal.wait_for_exit) == 130
+            assert left_as_found(terminal)
+            await asyncio.to_thread(engine.wait, PATIENCE_S)
+
+
+@pytest.mark.parametrize("victim", ["screen", "engine", "agent"])
+async def test_no_process_survives_the_one_that_it_serves(question, victim):
+    program = [sys.executable, "-m", "selam_cli", "talk", "--local", "--voice", "aria", "--input", question,
+               "--output", "null"]  # fmt: skip
+    with Terminal(program, kitty=True, columns=100, rows=30) as terminal:
+        await asyncio.to_thread(terminal.wait_for_text, "READY")
+        await asyncio.to_thread(terminal.hold, " ", 3.0)
+        await asyncio.to_thread(terminal.wait_for_text, "You said:")
+        screen = psutil.Process(terminal.process.pid)
+        [engine] = screen.children()
+        [agent] = engine.children()
+        workers = agent.children(recursive=True)
+        assert workers, "its engines are processes of their own"
+        doomed = {"screen": [screen, engine, agent], "engine": [engine, agent], "agent": [agent]}[victim]
+        doomed[0].kill()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, [*doomed, *workers], PATIENCE_S)
+        assert alive == []
+        if victim == "agent":
+            await asyncio.to_thread(terminal.wait_for_text, "The connection is back, and a new session")
+        if victim != "screen":
+            terminal.tap("q")
+            await asyncio.to_thread(terminal.wait_for_exit)
+
+
+async def test_a_key_store_that_hangs_does_not_outlive_whoever_asked_it(tmp_path):
+    (tmp_path / "hanging_store.py").write_text(KEY_STORE_THAT_HANGS)
+    asking = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from selam_cli.key_store import KeyStore; KeyStore(600).get('ws://example.org')",
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHON_KEYRING_BACKEND": "hanging_store.Hangs"},
+    )  # fmt: skip
+    async with asyncio.timeout(PATIENCE_S):
+        while not (tmp_path / "asked").exists():
+            await asyncio.sleep(0.01)
+    [store] = psutil.Process(asking.pid).children()
+    asking.kill()
+    await asking.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, [store], PATIENCE_S)
+    assert alive == []
