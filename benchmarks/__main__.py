@@ -18,7 +18,24 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import help_text, interrupt, keys, load, press, soak, start
+from benchmarks import (
+    devices,
+    echo,
+    hearing,
+    help_text,
+    interrupt,
+    keys,
+    load,
+    playout,
+    press,
+    rest,
+    serve,
+    soak,
+    sound,
+    start,
+    turns,
+    voice,
+)
 from benchmarks.figures import Figure
 
 NAMES: dict[str, Callable[[argparse.Namespace], Awaitable[list[Figure]]]] = {
@@ -27,7 +44,16 @@ NAMES: dict[str, Callable[[argparse.Namespace], Awaitable[list[Figure]]]] = {
     "press": lambda _: press.measure(),
     "keys": lambda _: keys.measure(),
     "interrupt": lambda _: interrupt.measure(),
+    "playout": lambda _: playout.measure(),
+    "echo": lambda _: echo.measure(),
+    "sound": lambda options: sound.measure(options.seconds),
     "load": lambda _: load.measure(),
+    "rest": lambda _: rest.measure(),
+    "turns": lambda _: turns.measure(),
+    "voice": lambda _: voice.measure(),
+    "devices": lambda _: devices.measure(),
+    "serve": lambda _: serve.measure(),
+    "hearing": lambda _: hearing.measure(),
     "soak": lambda options: soak.measure(options.turns),
 }
 
@@ -37,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="which ones; all where none is named")
     parser.add_argument("--turns", type=int, default=600, help="turns of the soak (600)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the long replies of `sound` (60)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):

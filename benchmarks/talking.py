@@ -34,9 +34,13 @@ class PlayedTerminal(Terminal):
 
 
 @contextmanager
-def talking(*arguments: str, environment: Mapping[str, str] | None = None):
-    """Start `talk`, wait until it is ready and knows of key releases, and play its terminal meanwhile."""
-    program = [sys.executable, "-m", "selam_cli", "talk", *arguments]
+def talking(*arguments: str, environment: Mapping[str, str] | None = None, busy_s: float = 0.0):
+    """Start `talk`, wait until it is ready and knows of key releases, and play its terminal meanwhile.
+
+    `busy_s`: its screen computes for so long at a time, with hardly a pause.
+    """
+    program = [sys.executable, "-m", *(["tests.support.busy", str(busy_s)] if busy_s else ["selam_cli"]), "talk"]
+    program += arguments
     with PlayedTerminal(program, environment=environment) as terminal:
         terminal.wait_for(lambda: terminal.flags & EVENT_TYPES, "event types")
         terminal.wait_for_text("READY")
