@@ -27,6 +27,8 @@ class Peer:
         self.sid = ""
         self.connection: Connection | None = None
         self.leaving = False
+        self.is_posting = False
+        """Whether a POST of a long-polling client is under way."""
 
     def note_closed(self) -> None:
         """Its WebSocket is closed."""

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
 import engineio
@@ -20,6 +20,14 @@ from selam_cli.agent.connection import Connection
 from selam_cli.agent.gate import Handler, make_app
 from selam_cli.agent.limits import NO_LIMITS, PARTING_WORDS, Limits, Stay
 from selam_cli.agent.metrics import Metrics
+from selam_cli.agent.packets import (
+    MAX_BYTES_BEFORE_JOINING,
+    MAX_MESSAGE_BYTES,
+    BoundedPacket,
+    comes_from_clients,
+    take_long_posts,
+    whole_post,
+)
 from selam_cli.agent.peer import Peer
 from selam_cli.agent.responder import Responder
 from selam_cli.core import protocol
@@ -29,15 +37,14 @@ from selam_cli.errors import SelamError
 log = logging.getLogger(__name__)
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
-MAX_MESSAGE_BYTES: Final = 4_000_000
-"""What the socket takes in one message. A chunk may hold a fifth of it: so whoever sends too much is told, not cut."""
-
 MAX_BACKLOG_MESSAGES: Final = 1_000
 """A hundred seconds of reply that a client has not taken: it is let go, for the library's own queue has no bound."""
 
 GOODBYE_S: Final = 1.2
 SHUTDOWN_S: Final = 0.3
 """What a stop may take: the first for `session_ended` to leave, twice the second for handlers that do not end."""
+
+_SOCKET_IO: Final = "/socket.io/"
 
 LOOK_EVERY_S: Final = 1.0
 """How often it is looked whether a client has to leave."""
@@ -117,7 +124,7 @@ class AgentServer:
         self._sio.eio.on("connect", self._on_engine_connect)
         self._sio.eio.on("message", self._on_packet)
         self._sio.eio.on("disconnect", self._on_engine_disconnect)
-        self.app = make_app(settings, metrics, lambda: len(self._joined), [self._watch_upgrade])
+        self.app = make_app(settings, metrics, lambda: len(self._joined), [self._watch_request])
         self._sio.attach(self.app)
 
     @contextlib.asynccontextmanager
@@ -190,21 +197,57 @@ class AgentServer:
     # --- Engine.IO ----------------------------------------------------------------------------------------------------
 
     @web.middleware
-    async def _watch_upgrade(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.headers.get("Upgrade", "").lower() != "websocket":
+    async def _watch_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path != _SOCKET_IO:
             return await handler(request)
+        peer = self._peers.get(request.query.get("sid", ""))  # None where a connection begins
+        try:
+            if request.headers.get("Upgrade", "").lower() == "websocket":
+                return await self._on_websocket(request, handler, peer)
+            if request.method == "POST" and peer is not None:
+                return await self._on_post(request, handler, peer)
+            return await handler(request)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception:  # the decode boundary: what comes in may be no Engine.IO at all
+            self._on_garbage(peer)
+            return web.Response(status=400)
+
+    async def _on_websocket(self, request: web.Request, handler: Handler, peer: Peer | None) -> web.StreamResponse:
         # Compressing audio costs 20–120 % of CPU and gains nothing; what the client does not offer is not agreed on.
         headers = request.headers.copy()
         headers.popall("Sec-WebSocket-Extensions", None)
         request = request.clone(headers=headers)
-        peer = self._peers.get(request.query.get("sid", ""))
-        if peer is not None:  # else the connection begins as a WebSocket
+        if peer is not None:
             self._runs_on(peer, request)
         try:
             return await handler(request)
+        except ConnectionError:
+            raise
+        except Exception:  # here it is known whose it is, if it began as a WebSocket
+            self._on_garbage(self._on_websockets.get(id(request)))
+            return web.Response(status=400)
         finally:
             if (peer := self._on_websockets.pop(id(request), None)) is not None:
                 peer.note_closed()
+
+    async def _on_post(self, request: web.Request, handler: Handler, peer: Peer) -> web.StreamResponse:
+        if peer.is_posting:  # its order would be lost, and its size counted once
+            raise web.HTTPBadRequest(text="One POST after another, please.\n")
+        peer.is_posting = True
+        try:
+            joined = peer.connection is not None
+            post = await whole_post(request, MAX_MESSAGE_BYTES if joined else MAX_BYTES_BEFORE_JOINING)
+            return await handler(cast("web.Request", post))
+        finally:
+            peer.is_posting = False
+
+    def _on_garbage(self, peer: Peer | None) -> None:
+        # A stranger cannot fill the log; of a client with a key it may be a fault of ours.
+        joined = peer is not None and peer.connection is not None
+        log.log(logging.ERROR if joined else logging.DEBUG, "a packet failed", exc_info=True)
+        if peer is not None:
+            self._let_go(peer)
 
     async def _on_engine_connect(self, engine_sid: str, environ: dict[str, Any]) -> object:
         request = environ["aiohttp.request"]
@@ -212,11 +255,22 @@ class AgentServer:
         peer = self._peers[engine_sid] = Peer(engine_sid, stay)
         if "HTTP_UPGRADE" in environ:
             self._runs_on(peer, request)
+        socket = self._sio.eio.sockets[engine_sid]
+        socket.receive = partial(self._receive, peer, socket)
         return await self._below["connect"](engine_sid, environ)
 
     def _runs_on(self, peer: Peer, request: web.Request) -> None:
         peer.websocket = request
         self._on_websockets[id(request)] = peer
+
+    async def _receive(self, peer: Peer, socket: engineio.async_socket.AsyncSocket, packet: Any) -> None:
+        """Take a packet of Engine.IO in the library's place; what it holds for Socket.IO comes to `_on_packet`."""
+        # The library's answers, acknowledgements among them, wait as ours do for a client that takes none.
+        is_full = socket.queue.qsize() >= MAX_BACKLOG_MESSAGES
+        if is_full or socket.closed or not comes_from_clients(packet):
+            self._let_go(peer)
+            return
+        await type(socket).receive(socket, packet)
 
     async def _on_packet(self, engine_sid: str, packet: str | bytes) -> None:
         peer = self._peers.get(engine_sid)
@@ -226,12 +280,13 @@ class AgentServer:
         if not peer.stay.heard(len(packet), asyncio.get_running_loop().time()):
             self._send_away(peer, "too_fast")
             return
+        if peer.connection is None and len(packet) > MAX_BYTES_BEFORE_JOINING:
+            self._let_go(peer)
+            return
         try:
             await self._below["message"](engine_sid, packet)
         except Exception:  # the decode boundary: what comes in may be no Socket.IO at all
-            # A stranger cannot fill the log; of a client with a key it may be a fault of ours.
-            log.log(logging.DEBUG if peer.connection is None else logging.ERROR, "a packet failed", exc_info=True)
-            self._let_go(peer)
+            self._on_garbage(peer)
 
     async def _on_engine_disconnect(self, engine_sid: str, reason: str) -> None:
         await self._below["disconnect"](engine_sid, reason)
@@ -297,6 +352,7 @@ class AgentServer:
 
 
 def _quiet_server() -> socketio.AsyncServer:
+    take_long_posts()
     quiet = logging.getLogger("selam_cli.agent.socketio")
     quiet.setLevel(logging.ERROR)  # the library's lines below that hold addresses with their keys
     return socketio.AsyncServer(
@@ -308,4 +364,5 @@ def _quiet_server() -> socketio.AsyncServer:
         logger=quiet,
         engineio_logger=quiet,
         namespaces=[protocol.NAMESPACE],
+        serializer=BoundedPacket,
     )

@@ -7,7 +7,7 @@ const { io } = require("socket.io-client");
 const [url, key, speech, transports] = process.argv.slice(2);
 const pcm = readFileSync(speech);
 const options = { query: { api_key: key, voice: "mekdes" }, reconnection: false };
-if (transports === "websocket") options.transports = ["websocket"];
+if (transports !== "default") options.transports = [transports];
 const socket = io(url + "/v1/audio/agent", options);
 const told = (entry) => process.stdout.write(JSON.stringify(entry) + "\n");
 const waiting = {};

@@ -5,7 +5,7 @@ const { io } = require("socket.io-client");
 
 const [url, key, transports] = process.argv.slice(2);
 const options = { query: { api_key: key, voice: "mekdes" }, reconnection: false };
-if (transports === "websocket") options.transports = ["websocket"];
+if (transports !== "default") options.transports = [transports];
 const socket = io(url + "/v1/audio/agent", options);
 const told = (entry) => process.stdout.write(JSON.stringify(entry) + "\n");
 const next = (event) => new Promise((resolve) => socket.once(event, resolve));
