@@ -1,3 +1,4 @@
+import os
 import signal
 
 import pytest
@@ -12,6 +13,14 @@ suite_canary = SuiteCanary()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl+C, and so would every program that a test starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+for variable in (
+    "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "GITHUB_ACTIONS", "COLUMNS", "LINES",
+    "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TMUX", "TMUX_PANE", "STY", "SSH_CONNECTION", "ESCDELAY",
+    "TEXTUAL_DRIVER", "TEXTUAL_DISABLE_KITTY_KEY", "SELAM_DEBUG",
+):  # fmt: skip
+    # Where somebody runs the tests, and in which colours, is nothing to them. Before Textual is loaded: it reads some.
+    os.environ.pop(variable, None)
 
 # No test fails for being slow: its machine may have much else to do.
 settings.register_profile("untimed", deadline=None)

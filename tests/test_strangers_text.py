@@ -105,7 +105,7 @@ async def test_on_the_screen_in_every_field_that_a_server_has(question, log):
                 terminal.tap(key)
                 await asyncio.to_thread(terminal.play_for, 0.2)
             for shown in (rf"\x1b]0;{NUMBER}\x07", rf"\x9b{NUMBER}m", rf"\u202e{NUMBER}", "[bold red]markup[/]"):
-                assert shown in terminal.text
+                await asyncio.to_thread(terminal.wait_for_text, shown)
             await server.emit("session_ended", {"session_id": ALL, "status": ALL})
             await server.drop()
             terminal.tap("q")

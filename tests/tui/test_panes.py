@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from selam_cli.tui.text_pane import KEPT_ENTRIES, TextPane
 from tests.tui.play import READY
 
 CONVERSATION = Path(__file__).parent / "conversation.jsonl"
+PATIENCE_S = 40.0
 PICTURE = Path(__file__).parent.parent.parent / "assets" / "screen.svg"
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (140, 40), (40, 15)], ids=["80x24", "140x40", "40x15"])
@@ -38,11 +40,10 @@ def shown(app: SelamScreen) -> str:
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], object]) -> None:
-    for _ in range(500):
-        if condition():
-            return
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, shown(pilot.app)
         await pilot.pause(0.01)
-    raise AssertionError(shown(pilot.app))
 
 
 async def until_played(pilot: Pilot[int]) -> None:
@@ -67,11 +68,18 @@ async def test_the_essentials_are_there_at_every_size(size):
         assert "ፍሬውን" in text
 
 
-async def test_a_window_too_small_says_so_in_a_sentence():
+async def test_a_window_too_small_says_what_goes_on_and_why_there_is_no_more():
     app = screen()
     async with app.run_test(size=(20, 5)) as pilot:
-        await until(pilot, lambda: "listening" in shown(app))
-        assert " ".join(shown(app).split()).startswith("The window is too small: 40×15 is needed.")
+        said = "● listening The window is too small: 40×15 is needed."
+        await until(pilot, lambda: " ".join(shown(app).split()) == said)
+
+
+async def test_an_open_microphone_is_told_in_a_window_of_one_line_too():
+    app = screen([events.to_line(replace(READY, phase=Phase.LISTENING, turn=1), 0.0)], ptt="toggle")
+    async with app.run_test(size=(20, 1)) as pilot:
+        await pilot.press("space")
+        await until(pilot, lambda: shown(app).rstrip() == "● microphone open")
 
 
 async def test_all_five_controls_show_key_name_and_acknowledgement():
@@ -343,6 +351,7 @@ async def test_the_picture_in_the_readme_is_the_screen_as_it_is():
     async with app.run_test(size=(110, 32)) as pilot:
         app.talk_key.on_release_told(told=True)
         await until_played(pilot)
+        await until(pilot, lambda: "(release inferred)" not in shown(app))
         drawn = app.export_screenshot(title="Selam Voice")
     # No fonts from elsewhere, and no number that differs from run to run.
     drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)

@@ -55,7 +55,20 @@ def test_a_hold_is_one_utterance_however_often_it_repeats(profile):
 def test_a_hold_shorter_than_the_repeat_delay_is_a_hold_where_releases_are_told(profile):
     with played(profile) as screen:
         until_ready(screen)
-        screen.hold(" ", 0.32)
+        screen.hold(" ", 0.39)
+        screen.wait_for_command("release")
+        assert screen.talks == ["press", "release"]
+
+
+@TELLING
+@pytest.mark.parametrize(("pressed", "let_go"), [(" ", "shift+ "), ("ctrl+t", "t")], ids=["shift", "ctrl"])
+def test_a_release_is_heard_though_another_modifier_is_held_then(profile, pressed, let_go):
+    with played(profile, options={"ptt": "hold", "talk_key": "space" if pressed == " " else pressed}) as screen:
+        screen.wait_for(lambda: screen.flags & EVENT_TYPES, "event types")
+        screen.press(pressed)
+        screen.wait_for_command("press")
+        screen.press("shift")
+        screen.release(let_go)
         screen.wait_for_command("release")
         assert screen.talks == ["press", "release"]
 
@@ -132,10 +145,10 @@ def test_losing_the_focus_ends_a_hold_at_once(profile):
     with played(profile) as screen:
         until_ready(screen)
         screen.press(" ")
-        screen.wait_for_command("press")
-        screen.focus(gained=False)
+        screen.focus(gained=False)  # at once: where no release is told, a key that stays quiet is soon a tap's
         screen.wait_for_command("release")
         screen.wait_for_text("READY")
+        assert screen.talks == ["press", "release"]
 
 
 @ALL
@@ -168,6 +181,21 @@ def test_a_mouse_button_held_on_the_talk_bar_talks_until_it_is_let_go_anywhere(p
         screen.tap("i")
         screen.wait_for_command("interrupt")
         assert screen.talks == ["press", "release", "interrupt"]
+
+
+def test_a_mouse_that_moves_without_its_button_has_let_it_go():
+    """What tmux sends when the button was let go over another pane: nothing, until the pointer comes back."""
+    with played(LEGACY) as screen:
+        until_ready(screen)
+        row = screen.row_of("READY")
+        screen.mouse(5, row, down=True)
+        screen.wait_for_text("LISTENING")
+        screen.send(f"\x1b[<32;7;{row + 1}M".encode())  # moved, with the button down
+        time.sleep(0.3)  # longer than a tap
+        assert screen.talks == ["press"]
+        screen.send(f"\x1b[<35;8;{row + 1}M".encode())
+        screen.wait_for_command("release")
+        assert screen.talks == ["press", "release"]
 
 
 def test_a_click_on_the_talk_bar_opens_the_microphone_until_the_next_click():
@@ -231,8 +259,8 @@ def test_a_stall_in_a_hold_does_not_end_it_where_repeats_are_all_there_is():
         screen.repeat_for(" ", 0.8)
         os.kill(screen.process.pid, signal.SIGCONT)
         screen.repeat_for(" ", 0.5)
-        screen.wait_for_command("release", "inferred")
-        assert [verb for verb, _ in screen.commands] == ["levels", "press", "release"]
+        screen.wait_for(lambda: screen.talks == ["press", "release inferred"])
+        assert screen.wrong_releases == []
 
 
 def test_a_lost_release_is_noticed():
@@ -243,14 +271,15 @@ def test_a_lost_release_is_noticed():
         for _ in range(5):
             screen.repeat(" ")
         screen.wait_for_command("release", "inferred")
+        screen.repeat(" ")  # it was not: that it goes on is believed, and within 0.3 s as the same utterance
+        screen.wait_for(lambda: screen.commands[-1] in {("press", "resume"), ("press", "")}, "it talks again")
         screen.repeat(" ")
-        screen.wait_for_command("press", "resume")
         screen.release(" ")
         screen.wait_for_command("release")
 
 
 def test_the_longest_utterance_is_announced_and_then_closed():
-    with played(LEGACY, options={"max_talk_s": 11.0, "ptt": "toggle"}) as screen:
+    with played(LEGACY, options={"max_talk_s": 4.0, "ptt": "toggle"}) as screen:
         until_ready(screen)
         screen.tap(" ")
         screen.wait_for_text("the longest time is nearly over")
@@ -266,7 +295,7 @@ def test_an_open_microphone_closes_when_the_connection_stays_away(profile):
     with played(profile, lines=[json.dumps(ready), json.dumps(lost)], options={"resend_within_s": 1.0}) as screen:
         screen.wait_for_text("READY")
         screen.tap(" ")
-        screen.wait_for_text("MICROPHONE OPEN")
+        screen.wait_for_command("press")
         screen.wait_for_command("release")
         screen.wait_for_text("microphone was closed")
 
@@ -301,7 +330,8 @@ def test_escape_interrupts_though_the_screen_is_too_busy_to_have_heard_that_the_
         screen.wait_for_text("READY")
         screen.wait_for(lambda: screen.flags & EVENT_TYPES, "event types")
         for turn in range(1, 6):
-            screen.hold(" ", 0.3)
+            for deed in (screen.press, screen.repeat, screen.release):  # a repeat makes it a hold, however short
+                deed(" ")
             screen.wait_for_command("release", times=turn)
             screen.tap("escape")
             screen.wait_for_command("interrupt", times=turn)
