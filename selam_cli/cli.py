@@ -147,7 +147,8 @@ def ask(
     interrupt_threshold: InterruptThreshold = None,
     server: Server = None,
     local: Local = None,
-    input: Input = None,  # noqa: A002  # the option's name
+    # Only to be refused with a reason, so it is no option that the help lists.
+    input: Annotated[str | None, typer.Option(hidden=True)] = None,  # noqa: A002  # the option's name
     output: Output = None,
     insecure: Insecure = None,
     json: Json = False,

@@ -209,15 +209,23 @@ def _key_cells(key: str, name: str) -> int:
 
 
 class SmallBar(Bar):
-    """All that is shown in a window too small for anything else; the talk key works all the same."""
+    """All that is shown in a window too small for anything else; the talk key works all the same.
+
+    The phase comes first: it is what is left of it in a window of one line.
+    """
 
     def part(self, state: ScreenState) -> object:
         """Only the phase."""
         return state.phase, state.latched, words.opening(state)
 
+    def show(self, state: ScreenState) -> None:
+        """Take the new state; an open microphone marks all of it."""
+        self.set_class(state.latched, "-latched")
+        super().show(state)
+
     def render(self) -> Content:
-        """Draw the sentence and the phase."""
+        """Draw the phase and the sentence."""
         phase = self.state.phase
         return Content.assemble(
-            words.TOO_SMALL, "\n", (f"{words.SYMBOLS[phase]} {words.phase_name(self.state)}", "bold")
+            (f"{words.SYMBOLS[phase]} {words.phase_name(self.state)}", "bold"), "\n", words.TOO_SMALL
         )

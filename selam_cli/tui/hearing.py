@@ -86,6 +86,7 @@ class Hearing:
         self._answered = threading.Event()
         self._asked_at: float | None = None
         self._read_at = self._quiet_at = 0.0
+        self._button_down = False
 
     # --- asking, and taking it back -----------------------------------------------------------------------------------
 
@@ -188,6 +189,11 @@ class Hearing:
             case events.AppFocus() | events.AppBlur():
                 self._listener.on_focus(focused=isinstance(message, events.AppFocus), at=at)
             case events.MouseDown(button=1) | events.MouseUp(button=1):
-                x, y = int(message.screen_x), int(message.screen_y)
-                self._listener.on_button(x, y, down=isinstance(message, events.MouseDown), at=at)
+                self._on_button(message, down=isinstance(message, events.MouseDown))
+            case events.MouseMove(button=0) if self._button_down:
+                self._on_button(message, down=False)  # let go where nobody told it: over another pane of tmux, say
         return message
+
+    def _on_button(self, event: events.MouseEvent, *, down: bool) -> None:
+        self._button_down = down
+        self._listener.on_button(int(event.screen_x), int(event.screen_y), down=down, at=self._read_at)

@@ -33,7 +33,7 @@ PATIENCE_S: Final = 0.4
 
 
 class KeyUp(events.Key):
-    """A key was let go.
+    """A key was let go; called as its press was, whatever Shift, Ctrl and the others did meanwhile.
 
     A subclass of Key only because the parser hands on nothing else; it goes to the listener and no further.
     """
@@ -69,6 +69,8 @@ class EventTypeParser(XTermParser):
         would be late.
         """
         self._gave_up_at = float("-inf")
+        self._down: dict[str, list[str]] = {}
+        """Each key that is down, by its code, and what its presses were called."""
         self._pastes = PasteGuard()
 
     def feed(self, data: str) -> Iterable[Message]:
@@ -112,16 +114,22 @@ class EventTypeParser(XTermParser):
         return keys
 
     def _keys(self, sequence: str, *, alt: bool) -> list[events.Key]:
-        key = _KEY.fullmatch(sequence) if ":" in sequence else None
-        if key is None or not (key[2] or key[4]):
+        key = _KEY.fullmatch(sequence)
+        if key is None:
             return list(super()._sequence_to_key_events(sequence, alt))
-        code, _, modifiers, kind, text, final = key.groups(default="")
+        number, alternate, modifiers, kind, text, final = key.groups(default="")
         # A release has no text, but some terminals send one; and an alternate code breaks the stock parser.
-        plain = f"\x1b[{code};{modifiers}{'' if kind == '3' else text}{final}"
+        plain = f"\x1b[{number};{modifiers}{'' if kind == '3' else text}{final}" if alternate or kind else sequence
         pressed = list(super()._sequence_to_key_events(plain, alt))
+        code = f"{number or 1}{final}"
         if kind == "3":
-            return [KeyUp(event.key) for event in pressed]
-        return [Repeat(event.key, event.character) for event in pressed] if kind == "2" else pressed
+            return [KeyUp(name) for name in self._down.pop(code, [event.key for event in pressed])]
+        if kind == "2":
+            return [Repeat(event.key, event.character) for event in pressed]
+        for event in pressed if len(pressed) == 1 else ():  # more are an input method's words, and no key
+            names = self._down.setdefault(code, [])
+            names += [event.key] * (event.key not in names)
+        return pressed
 
 
 def _unprintable(character: str | None) -> bool:

@@ -44,6 +44,32 @@ def test_what_a_key_did(sequence, kind, key):
     assert message.key == key
 
 
+@pytest.mark.parametrize(
+    ("press", "release", "key"),
+    [
+        ("\x1b[32;1;32u", "\x1b[32;2:3u", "space"),  # Shift was pressed meanwhile
+        ("\x1b[116;5u", "\x1b[116;1:3u", "ctrl+t"),  # Ctrl was let go before
+        ("\x1b[116;2;84u", "\x1b[116;2:3u", "T"),  # what it types is told with a press only
+        ("\x1b[47;2;63u", "\x1b[47;2:3u", "question_mark"),
+        ("\x1b[A", "\x1b[1;5:3A", "up"),
+        ("\x1b[57399;1;48u", "\x1b[57399;1:3u", "0"),  # of the keypad
+    ],
+)
+def test_a_release_is_called_as_its_press_was_whatever_the_modifiers_do(press, release, key):
+    parser = EventTypeParser()
+    [pressed] = parser.feed(press)
+    [let_go] = parser.feed(release)
+    assert (pressed.key, let_go.released) == (key, key)
+    [orphan] = parser.feed("\x1b[32;2:3u")
+    assert orphan.released == "shift+space"
+
+
+def test_a_repeat_that_is_told_as_a_press_with_other_modifiers_is_of_the_same_key():
+    parser = EventTypeParser()
+    list(parser.feed("\x1b[32;1;32u\x1b[32;2;32u"))
+    assert [event.released for event in parser.feed("\x1b[32;2:3u")] == ["space", "shift+space"]
+
+
 def test_a_release_types_nothing():
     [message] = parsed("\x1b[97;1:3;97u")
     assert message.character is None
