@@ -2,7 +2,7 @@ import os
 import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.canary import SuiteCanary, leaks, leaks_in_files
 from tests.support.needs import need_programs
@@ -22,8 +22,12 @@ for variable in (
     # Where somebody runs the tests, and in which colours, is nothing to them. Before Textual is loaded: it reads some.
     os.environ.pop(variable, None)
 
-# No test fails for being slow: its machine may have much else to do.
-settings.register_profile("untimed", deadline=None)
+# No test fails for being slow: its machine may have much else to do. And each run tries the same inputs, so that a
+# change is judged by what it changes; SELAM_SOAK=1 draws other ones, as `python -m tests.fuzz` does.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("SELAM_SOAK") != "1",
+)  # fmt: skip
 settings.load_profile("untimed")
 
 

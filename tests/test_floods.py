@@ -64,7 +64,7 @@ class Flooder:
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with self._changed:
-            await asyncio.wait_for(self._changed.wait_for(condition), 30)
+            await asyncio.wait_for(self._changed.wait_for(condition), 60)
 
     async def _on_socket(self, request: web.Request) -> web.WebSocketResponse:
         self._socket = socket = web.WebSocketResponse(compress=False)

@@ -24,7 +24,7 @@ from tests.support.needs import need_programs
 from tests.support.speech import spoken
 from tests.support.terminal import Terminal, left_as_found
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 KEY_STORE_THAT_HANGS = """
 import pathlib, time
@@ -75,7 +75,11 @@ async def test_a_server_that_hangs_is_left_after_a_moment_and_that_is_told(quest
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_the_second_signal_leaves_at_once(question, number):
-    async with served() as (url, server), talk_json("--server", url, "--input", question, "--output", "null") as engine:
+    options = ("--input", question, "--output", "null")
+    async with (
+        served() as (url, server),
+        talk_json("--server", url, *options, module="tests.support.patient") as engine,
+    ):
         await engine.until("session_started")
         server.send_signal(signal.SIGSTOP)
         engine.process.send_signal(number)

@@ -61,7 +61,7 @@ async def test_a_conversation_can_be_followed_and_what_was_said_cannot(log, ques
             engine.send("press")
             await server.until(lambda: len(server.audio) > 8_000)
             engine.send("release")
-            await engine.until("talk_ended")
+            await engine.until("utterance")
             await server.emit("transcription", {"text": "a secret of mine", "is_final": True})
             await server.emit("response", {"text": "I keep it"})
             await server.emit("audio_end", {"total_chunks": 0})

@@ -16,7 +16,7 @@ from selam_cli.core.protocol import AudioEnd, Response, StartSession
 from selam_cli.engine import events, link, pulse
 from selam_cli.sound.files import write_wav
 from tests.engine.test_lost_and_found import heard_in_session
-from tests.support.needs import need
+from tests.support.needs import need_right
 from tests.support.node import node_command
 from tests.support.processes import in_a_process_of_its_own
 from tests.support.speech import correlation, spoken
@@ -134,8 +134,9 @@ async def a_network_that_comes_back() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
 def test_a_network_that_comes_back_is_noticed_at_once():
     allowed = shutil.which("unshare") and shutil.which("ip")
-    allowed = allowed and subprocess.run(["unshare", "-rn", "true"], check=False).returncode == 0
-    need("the right to make a network namespace", allowed)
+    look = ["unshare", "-rn", "ip", "link", "set", "lo", "up"]
+    allowed = allowed and subprocess.run(look, capture_output=True, check=False).returncode == 0
+    need_right("to make a network namespace", allowed)
     in_a_process_of_its_own(f"{__name__}:a_network_that_comes_back", None, before=["unshare", "-rn"])
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import time
+import threading
 from importlib import import_module
 
 import psutil
@@ -99,17 +99,21 @@ def test_a_device_that_opens_slowly_does_not_hold_up_the_engine(tmp_path):
 async def open_slowly():
     portaudio = import_module("selam_cli.sound.portaudio")
     open_input = portaudio.open_input
-    portaudio.open_input = lambda *arguments: (time.sleep(1.0), open_input(*arguments))[1]
+    opens = threading.Event()
+    portaudio.open_input = lambda *arguments: (opens.wait(20), open_input(*arguments))[1]
     heard = Heard()
     opening = asyncio.create_task(heard.engine.devices.open())
-    turns = 0
-    while not opening.done():
+    for _ in range(10):
         await asyncio.sleep(0.01)
-        turns += 1
-    assert turns > 10, "a loop that is held up comes round once"
+    assert not opening.done(), "a loop that is held up comes round when it has opened"
+    opens.set()
+    await opening
     await heard.open()
+    opens.clear()
     heard.engine.execute(parse_command('{"id": 1, "command": "microphone", "argument": "pulse"}'))
+    await asyncio.sleep(0.01)
     assert not [event for event in heard.told if isinstance(event, events.Ack)]
+    opens.set()
     await heard.until(lambda event: isinstance(event, events.Ack) and event.ok)
     assert heard.engine.conversation.state.microphone.name == "pulse"
     await heard.engine.devices.close()
@@ -160,11 +164,17 @@ def test_no_library_leaves_a_connection_to_the_sound_server_behind(tmp_path):
 
 async def open_and_close_again():
     loop, process = asyncio.get_running_loop(), psutil.Process()
-    counted = []
-    for _ in range(3):
+
+    def open_and_close():
         for spec in (None, "VSpeaker"):
             for _ in range(3):
                 open_speaker(spec, lambda _: silence, print, loop=loop).close()
-        counted.append((process.num_fds(), process.num_threads()))
-    assert counted[1] == counted[2]
+
+    open_and_close()
+    open_and_close()
+    fds, threads = process.num_fds(), process.num_threads()
+    open_and_close()
+    async with asyncio.timeout(20):
+        while process.num_fds() > fds or process.num_threads() > threads:
+            await asyncio.sleep(0.01)  # a thread that ends tells nobody
     assert {backend.__name__.rpartition(".")[2] for backend in devices.backends()} == {"portaudio", "mini"}

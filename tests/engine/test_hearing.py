@@ -1,6 +1,5 @@
 """What reaches the capture and the server while the agent sounds, with and without echo cancellation."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -130,7 +129,7 @@ async def test_the_agents_voice_before_the_key_is_not_in_the_utterance():
             pull(160)
         for number in range(50):
             conversation.hearing.on_block(LOUD, player.reference.sounded_until - 2.0 + number * BLOCK_S)
-        now = asyncio.get_running_loop().time()
+        now = player.reference.sounded_until
         for number in range(10):
             conversation.hearing.on_block(LOUD, now - 0.2 + number * BLOCK_S)
         user.do(f"press {now}")

@@ -90,7 +90,7 @@ def http(status):
 
 
 @contextlib.asynccontextmanager
-async def websocket(*said):
+async def websocket(*said, and_then=lambda: None):
     """A WebSocket that says this and nothing more."""
 
     async def answer(request):
@@ -98,6 +98,7 @@ async def websocket(*said):
         await peer.prepare(request)
         for text in said:
             await peer.send_str(text)
+        and_then()
         with contextlib.suppress(Exception):
             await peer.receive()
             await asyncio.sleep(60)
@@ -177,8 +178,12 @@ OPEN = '0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}'
 async def test_a_websocket_that_goes_no_further_is_told_by_how_far_it_went(
     said, kind, exit_code, sentence, monkeypatch
 ):
-    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.5)
-    async with websocket(*said) as url:
+    def hurry():
+        monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.5)
+
+    if "in time" in sentence:
+        hurry()
+    async with websocket(*said, and_then=hurry) as url:
         error = await failure_at(url)
     assert (error.type, error.exit_code) == (kind, exit_code)
     assert sentence in error.reason

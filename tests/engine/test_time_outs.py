@@ -16,7 +16,8 @@ async def server():
 
 
 async def test_a_server_that_never_greets_is_a_session_error_and_is_tried_again(server, monkeypatch):
-    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
+    # From the moment on at which it has let one in: how long that took is no matter.
+    server.refuse = lambda: monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
     server.greets = False
     async with talker(server.url) as user:
         await user.until(events.Reconnecting)
@@ -27,9 +28,11 @@ async def test_a_server_that_never_greets_is_a_session_error_and_is_tried_again(
 
 
 async def test_a_session_that_never_starts_is_a_session_error(server, monkeypatch):
-    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
     server.starts = False
     async with talker(server.url) as user:
+        await user.until(events.Connecting)
+        greeting = user.engine._link._greeting
+        user.engine._link._greeting = lambda: (monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2), greeting())[1]
         await user.until(events.Reconnecting)
     assert "did not start the session" in user.of(events.ErrorRaised)[0].message
 
@@ -58,13 +61,14 @@ async def test_no_answer_is_told_and_the_conversation_is_ready_again(server, mon
 
 
 async def test_a_reply_without_an_end_ends_when_nothing_more_comes(server, monkeypatch):
-    monkeypatch.setattr(conversation, "REPLY_STALL_S", 0.2)
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
         user.utter(tone(0.2))
         await user.until(events.ControlAck)
         await server.send(Response("And then"))
         await server.send(ReplyChunk(tone(0.1).tobytes()))
+        await user.until(events.Audio)
+        monkeypatch.setattr(conversation, "REPLY_STALL_S", 0.2)
         await user.until(events.TurnEnded)
     assert user.of(events.TurnEnded) == [events.TurnEnded(1, "answered")]
 

@@ -12,7 +12,7 @@ import pytest
 from selam_cli.sound.files import write_wav
 from tests.faults.person import person, unaccounted
 from tests.support.lines import talk_json
-from tests.support.needs import need, need_programs
+from tests.support.needs import need_programs, need_right
 from tests.support.recording_server import recording_server
 from tests.support.speech import correlation, spoken, trimmed
 from tests.support.voice_server import voice_server
@@ -39,7 +39,7 @@ def on_a_full_disk(tmp_path):
     own_rights = ["--map-root-user"] if os.geteuid() else []
     before = ["unshare", "--mount", *own_rights, "sh", "-c", work, str(folder)]
     ended = subprocess.run([*before, "true"], capture_output=True, check=False)
-    need("leave to mount a small disk", ended.returncode == 0)
+    need_right("to mount a small disk", ended.returncode == 0)
     return folder, before
 
 
@@ -121,8 +121,8 @@ async def test_a_terminal_that_goes_away_while_one_talks_leaves_nothing_behind(t
         family = psutil.Process(terminal.process.pid).children(recursive=True)
         assert len(family) >= 2, "the engine, and its agent"
         terminal.hang_up()
-        assert await asyncio.to_thread(terminal.process.wait, 20) == 129
-        _, alive = await asyncio.to_thread(psutil.wait_procs, family, 20)
+        assert await asyncio.to_thread(terminal.process.wait, 60) == 129
+        _, alive = await asyncio.to_thread(psutil.wait_procs, family, 60)
         assert not alive
 
 
@@ -137,9 +137,9 @@ async def test_an_engine_that_is_killed_while_one_talks_leaves_no_agent_and_no_o
         assert any(stream.startswith("recording") for stream in sound_card.streams(pid))
         engine.process.kill()
         await engine.process.wait()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, family, 20)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, family, 60)
         assert not alive
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while sound_card.streams(pid):
                 await asyncio.sleep(0.05)  # the sound server tells nobody
 

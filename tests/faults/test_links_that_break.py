@@ -13,6 +13,7 @@ import pytest
 
 from tests.faults.person import holds, person, unaccounted
 from tests.support.far_network import HERE, far_network
+from tests.support.needs import need_right
 from tests.support.processes import in_a_process_of_its_own
 from tests.support.recording_server import recording_server
 from tests.support.speech import correlation
@@ -144,6 +145,5 @@ def test_a_network_that_loses_packets_and_goes_away_for_three_seconds_loses_no_w
     allowed = all(shutil.which(program) for program in ("unshare", "nsenter", "ip")) and Path("/dev/net/tun").exists()
     look = ["unshare", "-rn", "ip", "tuntap", "add", "far0", "mode", "tun"]
     allowed = allowed and subprocess.run(look, capture_output=True, check=False).returncode == 0
-    if not allowed:
-        pytest.skip("this machine allows no network of one's own: the links above are what is tested")
+    need_right("to make a network of one's own: the links above are what is tested", allowed)
     in_a_process_of_its_own(f"{__name__}:a_lossy_network", None, before=["unshare", "-rn"])

@@ -250,7 +250,7 @@ def heard_less_than_was_said(someone, server):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 @pytest.mark.parametrize("seed", range(1_001, 1_021 if SOAK else 1_002))
 async def test_no_microphone_stays_open_whatever_breaks(tmp_path, seed):
     need_programs(*PROGRAMS)
@@ -273,7 +273,7 @@ async def test_no_microphone_stays_open_whatever_breaks(tmp_path, seed):
                     await fate.next()
                 await fate.settle()
                 await someone.until_state(lambda state: not state["microphone"]["open"])
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while any(stream.startswith("recording") for stream in card.streams(engine.process.pid)):
                         await asyncio.sleep(0.05)  # the sound server tells nobody
                 await someone.leave()
@@ -290,7 +290,7 @@ async def test_no_microphone_stays_open_whatever_breaks(tmp_path, seed):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 @pytest.mark.parametrize("seeds", TOGETHER, ids=str)
 async def test_every_utterance_is_accounted_for_whatever_breaks(tmp_path, seeds):
     await asyncio.gather(*(live_through(tmp_path / str(seed), seed) for seed in seeds))

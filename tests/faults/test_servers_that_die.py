@@ -70,7 +70,7 @@ async def test_killed_in_mid_reply_what_was_heard_stays_and_the_next_turn_is_ans
             await someone.engine.until("turn_ended", lambda line: line["outcome"] == "answered")
             await someone.leave()
     finally:
-        server.kill()
+        server.close()
     assert [line["outcome"] for line in someone.engine.events("utterance")] == ["sent", "sent"]
     assert unaccounted(someone, server) == []
 
@@ -93,7 +93,7 @@ async def test_killed_in_mid_handshake_it_is_connected_to_again(tmp_path, silent
             await someone.engine.until("turn_ended", lambda line: line["outcome"] == "answered")
             await someone.leave()
     finally:
-        server.kill()
+        server.close()
     assert unaccounted(someone, server) == []
 
 
@@ -101,7 +101,8 @@ async def test_killed_before_the_handshake_is_answered_it_is_connected_to_again(
     """Something takes the connection and dies before it has said a word."""
     server = RecordingServer(tmp_path)
     mute = subprocess.Popen(
-        [sys.executable, "-c", "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
+        [sys.executable, "-c", "import socket, sys; from tests.support.ports import SHARED;"
+         "s = socket.create_server(('127.0.0.1', int(sys.argv[1])), reuse_port=bool(SHARED));"
          "print(flush=True); c, _ = s.accept(); print(flush=True); s.accept()", str(server.port)],
         stdout=subprocess.PIPE,
     )  # fmt: skip
@@ -119,7 +120,7 @@ async def test_killed_before_the_handshake_is_answered_it_is_connected_to_again(
     finally:
         mute.kill()
         mute.wait()
-        server.kill()
+        server.close()
 
 
 async def test_the_embedded_agent_that_is_killed_in_mid_utterance_is_started_again(tmp_path):

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.support.ports import SHARED, KeptPort
+
 
 @dataclass
 class Direction:
@@ -42,7 +44,7 @@ class FaultyLink:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._own_port = 0
+        self._own_port = KeptPort()
         self._listener: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
         self.up, self.down = Direction(), Direction()
@@ -51,13 +53,14 @@ class FaultyLink:
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self._own_port}"
+        return f"ws://127.0.0.1:{self._own_port.number}"
 
     async def mend(self) -> None:
         """Take connections, and carry all bytes at once."""
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._join, "127.0.0.1", self._own_port)
-            self._own_port = self._listener.sockets[0].getsockname()[1]
+            self._listener = await asyncio.start_server(
+                self._join, "127.0.0.1", self._own_port.number, reuse_port=SHARED
+            )
         for direction in (self.up, self.down):
             direction.delay_s, direction.bytes_per_s, direction.stutter = 0.0, float("inf"), None
             direction.flowing.set()
@@ -68,6 +71,11 @@ class FaultyLink:
             self._listener.close()
             self._listener = None
         self.reset()
+
+    def close(self) -> None:
+        """Break every connection off, for good."""
+        self.cut()
+        self._own_port.let_go()
 
     def reset(self) -> None:
         """Break every connection off; the next one may be made at once."""
@@ -124,4 +132,4 @@ async def faulty_link(server_url: str) -> AsyncIterator[FaultyLink]:
     finally:
         link.cut()
         await link.mend()  # what is held up goes on, and ends
-        link.cut()
+        link.close()

@@ -9,6 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 
+PATIENCE_S = 60
+"""For whatever a program does within a second or two, on a machine that has much else to do."""
+
 
 class Lines:
     """One engine and every line it has written."""
@@ -39,7 +42,7 @@ class Lines:
 
         async with self._changed:
             try:
-                await asyncio.wait_for(self._changed.wait_for(lambda: len(found()) >= count or self._over), 30)
+                await asyncio.wait_for(self._changed.wait_for(lambda: len(found()) >= count or self._over), PATIENCE_S)
             except TimeoutError:
                 raise AssertionError(f"no {event}; last: {self.written[-5:]}") from None
         if len(found()) < count:
@@ -51,24 +54,36 @@ class Lines:
         """Wait for the first of these events after the so manyth line, and return its name."""
         async with self._changed:
             found = lambda: [line["event"] for line in self.written[since:] if line["event"] in names]  # noqa: E731
-            await asyncio.wait_for(self._changed.wait_for(lambda: found() or self._over), 30)
+            await asyncio.wait_for(self._changed.wait_for(lambda: found() or self._over), PATIENCE_S)
         return found()[0]
+
+    async def until_spoken(self) -> None:
+        """Wait until a file in the microphone's place, whose speech has no pause, has been spoken to its end."""
+        self.send("levels on")
+        loud = await self.until("level", lambda line: line["input_dbfs"] > -30)
+        await self.until("level", lambda line: line["t"] > loud["t"] and line["input_dbfs"] < -45)
+        self.send("levels off")
 
     async def ended(self) -> int:
         """Wait for the process's end, and return its status."""
-        self.errors = await asyncio.wait_for(self.process.stderr.read(), 30)
+        self.errors = await asyncio.wait_for(self.process.stderr.read(), PATIENCE_S)
         await self._reading
-        return await asyncio.wait_for(self.process.wait(), 30)
+        return await asyncio.wait_for(self.process.wait(), PATIENCE_S)
 
     def events(self, *names: str) -> list[dict]:
         return [line for line in self.written if line["event"] in names]
 
 
 @asynccontextmanager
-async def talk_json(*arguments: str, environment: dict[str, str] | None = None, before: Sequence[str] = ()):
-    """Start it; `before` is a program, with its arguments, that runs it in another place."""
+async def talk_json(
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    before: Sequence[str] = (),
+    module: str = "selam_cli",
+):
+    """Start it; `before` is a program, with its arguments, that runs it in another place, `module` another entry."""
     process = await asyncio.create_subprocess_exec(
-        *before, sys.executable, "-m", "selam_cli", "talk", "--json", *arguments,
+        *before, sys.executable, "-m", module, "talk", "--json", *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         limit=1 << 24, env={**os.environ, **(environment or {})},
     )  # fmt: skip

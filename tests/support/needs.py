@@ -17,6 +17,12 @@ def need(what: str, available: object) -> None:
     pytest.skip(f"{what} is missing")
 
 
+def need_right(to_do: str, allowed: object) -> None:
+    """Skip the test where this machine does not allow something: unlike a program, a right cannot be installed."""
+    if not allowed:
+        pytest.skip(f"this machine gives no right {to_do}")
+
+
 def need_programs(*names: str) -> None:
     """Skip the test where one of these programs is not installed."""
     for name in names:

@@ -14,7 +14,6 @@ import json
 import math
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from selam_cli.core import protocol
+from tests.support.ports import SHARED, KeptPort
 from tests.support.voice_server import VoiceServer
 
 SILENCE_BYTES = 16_000
@@ -81,7 +81,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
     server.on_message = on_message
     server.refuse = on_connect
-    await server.start(options.port, options.host)
+    await server.start(options.port, options.host, reuse_port=SHARED)
     os.write(record, b'{"event": "ready"}\n')
     await asyncio.Event().wait()
 
@@ -92,9 +92,8 @@ class RecordingServer:
     def __init__(self, folder: Path) -> None:
         self._record = folder / "heard.jsonl"
         self._record.touch()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self._kept = KeptPort()
+        self.port = self._kept.number
         self.url = f"ws://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -109,6 +108,11 @@ class RecordingServer:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         await self.until(lambda: len(self.of("ready")) > already)
+
+    def close(self) -> None:
+        """It comes back no more."""
+        self.kill()
+        self._kept.let_go()
 
     def kill(self) -> None:
         if self._process is not None:
@@ -156,7 +160,7 @@ class RecordingServer:
             words.append(f"{kind}:{len(audio) // 32}" if audio else entry.get("action") or f"\n{entry['event']}")
         return " ".join(words)
 
-    async def until(self, condition, within_s: float = 30.0) -> None:
+    async def until(self, condition, within_s: float = 60.0) -> None:
         """Wait for what a process wrote to a file, which tells nobody."""
         give_up_at = time.monotonic() + within_s
         while not condition():
@@ -171,7 +175,7 @@ async def recording_server(folder: Path, *options: str) -> AsyncIterator[Recordi
     try:
         yield server
     finally:
-        server.kill()
+        server.close()
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Talker:
         self.engine.conversation.capture.end_now()
 
     async def until(self, kind: type, condition: Callable[[events.Event], object] = lambda _: True, count: int = 1):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 found = [event for event in self.told if isinstance(event, kind) and condition(event)]
                 if len(found) >= count:

@@ -31,6 +31,7 @@ class VoiceServer:
         self.on_message: Callable[[str, object], object] | None = None
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
         self.url = ""
         namespace = protocol.NAMESPACE
         self.sio.on("connect", self._on_connect, namespace=namespace)
@@ -38,16 +39,19 @@ class VoiceServer:
         for event in protocol.CLIENT_EVENTS:
             self.sio.on(event, self._handler(event), namespace=namespace)
 
-    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
+    async def start(self, port: int = 0, host: str = "127.0.0.1", *, reuse_port: bool | None = None) -> None:
         app = web.Application()
         self.sio.attach(app)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, reuse_address=True)
-        await site.start()
+        self._site = web.TCPSite(self._runner, host, port, reuse_address=True, reuse_port=reuse_port)
+        await self._site.start()
         self.url = f"ws://{host}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
+        if self._site is not None:
+            site, self._site = self._site, None
+            await site.stop()  # before anybody is sent away, who would come back at once
         if self._runner is not None:
             for sid in list(self.sids):
                 await self.sio.disconnect(sid, namespace=protocol.NAMESPACE)
@@ -67,7 +71,7 @@ class VoiceServer:
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something that was received makes the condition true."""
         async with self._changed:
-            await asyncio.wait_for(self._changed.wait_for(condition), 20)
+            await asyncio.wait_for(self._changed.wait_for(condition), 60)
 
     def messages(self, kind: type) -> list[object]:
         return [message for _, message in self.received if isinstance(message, kind)]
