@@ -65,6 +65,7 @@ class PrometheusMetrics(Metrics):
         self._transcription = _histogram("transcription_seconds", f"{after} the final transcription.", kept)
         self._first_token = _histogram("first_token_seconds", f"{after} the first text of the answer.", kept)
         self._first_sound = _histogram("first_sound_seconds", f"{after} the first sound of the answer.", kept)
+        self.beat()  # or another worker would take this one for stuck while it starts
 
     def connected(self) -> None:
         """A client has joined."""

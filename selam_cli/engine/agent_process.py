@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from selam_cli.errors import SelamError
 
-START_WITHIN_S: Final = 10.0
+START_WITHIN_S: Final = 30.0
+"""One that fails is known at once; from a cold disk it takes its time."""
+
 LEAVE_WITHIN_S: Final = 2.5
 
 

@@ -39,8 +39,7 @@ async def test_the_official_client_holds_a_whole_conversation_through_it(front, 
         "client.mjs", front.url, KEY, str(speech), transports, NODE_EXTRA_CA_CERTS=str(front.certificate)
     )
     assert_whole_conversation(status, heard)
-    assert "/socket.io/" in front.logs
-    assert KEY not in front.logs
+    assert KEY not in await front.logged("/socket.io/")
 
 
 async def test_our_own_client_talks_through_it_and_trusts_only_a_certificate_that_it_knows(front, tmp_path):
@@ -78,5 +77,4 @@ async def test_no_key_is_logged_when_nothing_answers_behind_it(tmp_path):
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted)) as http:
             answer = await http.get(f"{front.url}/socket.io/?EIO=4&transport=polling&api_key={KEY}&voice=mekdes")
             assert answer.status == 502
-        assert "502" in front.logs
-        assert KEY not in front.logs
+        assert KEY not in await front.logged(" 502 ")

@@ -68,41 +68,63 @@ def test_who_is_overdue(now, session_since, free_since, heard_at, status):
     assert stay.overdue(now, session_since=session_since, free_since=free_since) == status
 
 
-@pytest.mark.parametrize(("limits", "status"), [(Limits(idle_s=0.3), "idle"), (Limits(session_s=0.3), "time_limit")])
+def clock_ahead():
+    """Return how to put the loop's clock forward: what was to happen until then happens at once.
+
+    By less than 45 s since anything was sent or received, after which both ends take each other for gone.
+    """
+    loop, ahead_s = asyncio.get_running_loop(), 0.0
+    real = loop.time
+
+    def forward(seconds):
+        nonlocal ahead_s
+        ahead_s += seconds
+
+    loop.time = lambda: real() + ahead_s
+    return forward
+
+
+@pytest.mark.parametrize(("limits", "status"), [(Limits(idle_s=15), "idle"), (Limits(session_s=15), "time_limit")])
 async def test_a_session_that_is_over_is_told_and_its_connection_closed(limits, status):
+    forward = clock_ahead()
     async with agent(limits=limits) as (url, _), caller(url, StartSession("mekdes")) as user:
         session = user.payloads("session_started")[0]["session_id"]
+        forward(15)
         assert await user.until("session_ended") == {"session_id": session, "status": status}
         await user.until("disconnect")
     assert not user.payloads("error")
 
 
 async def test_who_says_something_now_and_then_is_not_idle():
-    clock = asyncio.get_running_loop().time
-    async with agent(limits=Limits(idle_s=2.5)) as (url, _), caller(url, StartSession("mekdes")) as user:
-        began, count = clock(), 0
-        while clock() < began + 4.0:
-            count += 1
+    forward = clock_ahead()
+    async with agent(limits=Limits(idle_s=15)) as (url, _), caller(url, StartSession("mekdes")) as user:
+        for count in (1, 2, 3):
+            forward(8)
             await user.say(Control("interrupt"))
             await user.until("control_ack", count)
-            await asyncio.sleep(0.05)
         assert not user.payloads("session_ended")
+        forward(15)
         assert (await user.until("session_ended"))["status"] == "idle"
 
 
 async def test_a_client_that_starts_no_session_is_told_and_let_go():
-    async with agent(limits=Limits(start_s=0.3)) as (url, _), caller(url) as user:
+    forward = clock_ahead()
+    async with agent(limits=Limits(start_s=15)) as (url, _), caller(url) as user:
+        await user.until("connected")
+        forward(15)
         await user.until("disconnect")
     assert [error["type"] for error in user.payloads("error")] == ["session_error"]
 
 
 async def test_a_connection_that_never_joins_is_closed():
-    async with agent(limits=Limits(start_s=0.3)) as (url, _):
+    forward = clock_ahead()
+    async with agent(limits=Limits(start_s=15)) as (url, _):
         user = Caller()
         with pytest.raises(socketio.exceptions.ConnectionError):
             await user.connect(url, api_key="sk-selam-test-other")
         await user.sio.shutdown()
         async with bare_socket(url, join=False) as socket:
+            forward(15)
             ended = [message.type.name async for message in socket]
     assert "ERROR" not in ended
 

@@ -1,6 +1,9 @@
 """What an agent tells of itself at /metrics, and of each turn."""
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import aiohttp
 import psutil
@@ -8,13 +11,13 @@ import pytest
 import socketio
 from prometheus_client.parser import text_string_to_metric_families
 
-from selam_cli.agent.metrics import Metrics
+from selam_cli.agent.metrics import SHARED_FOLDER, Metrics
 from selam_cli.agent.prometheus import PrometheusMetrics
 from selam_cli.agent.responder import EngineFault, Speech
 from selam_cli.core.protocol import Action, AudioChunk, AudioEnd, Control, EndSession, Response, StartSession
 from tests.agent.test_conversation import Session, on_a_jumping_clock, seconds_of_sound
 from tests.agent.test_process import serving
-from tests.agent.test_server import CLOSING, KEY, Caller, agent, caller, chunks, sentence
+from tests.agent.test_server import CLOSING, KEY, Caller, agent, caller, chunks, remark, sentence
 
 
 async def figures(url, key=KEY):
@@ -38,7 +41,7 @@ async def test_a_turn_and_an_interruption_are_counted_and_timed():
             assert (await figures(url))["sessions",] == 1
             await user.say(*chunks(sentence()), AudioChunk(CLOSING))
             await user.until("audio_end")
-            await user.say(*chunks(sentence()), AudioChunk(CLOSING))
+            await user.say(*chunks(remark()), AudioChunk(CLOSING))
             await user.until("audio_chunk", len(user.payloads("audio_chunk")) + 1)
             await user.say(Control(Action.INTERRUPT), EndSession())
             await user.until("session_ended")
@@ -50,9 +53,9 @@ async def test_a_turn_and_an_interruption_are_counted_and_timed():
             assert told[f"{kind}_seconds_count",] == 2
             assert 0 <= told[f"{kind}_seconds_sum",] < 60
         assert told["first_token_seconds_sum",] <= told["first_sound_seconds_sum",]
-        spoken_bytes = 2 * sentence().nbytes * 4 / 3
+        spoken_bytes = (sentence().nbytes + remark().nbytes) * 4 / 3
         assert spoken_bytes < told["received_bytes_total",] < 2 * spoken_bytes
-        assert spoken_bytes / 2 < told["sent_bytes_total",] < 2 * spoken_bytes
+        assert sentence().nbytes * 4 / 3 < told["sent_bytes_total",] < spoken_bytes
 
 
 async def test_refusals_are_counted_by_their_reason():
@@ -117,9 +120,9 @@ def listens(process, port):
     return any(at.status == psutil.CONN_LISTEN and at.laddr.port == port for at in process.net_connections())
 
 
-async def health(url):
+async def health(url, within_s=20.0):
     """Return what a load balancer is told, status first; None where the worker that was dealt the request is silent."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=within_s)) as http:
         try:
             answer = await http.get(f"{url}/healthz")
             return answer.status, await answer.json()
@@ -135,12 +138,19 @@ async def test_any_of_several_workers_is_asked_how_the_service_is():
                 assert await health(url) == (200, {"status": "ok", "sessions": 2})
             worker.suspend()
             async with asyncio.timeout(30):
-                while await health(url) != (503, {"status": "degraded", "sessions": 2, "workers_stuck": 1}):
+                while await health(url, 0.5) != (503, {"status": "degraded", "sessions": 2, "workers_stuck": 1}):
                     await asyncio.sleep(0.1)
             worker.resume()
             async with asyncio.timeout(30):
-                while await health(url) != (200, {"status": "ok", "sessions": 2}):
+                while await health(url, 0.5) != (200, {"status": "ok", "sessions": 2}):
                     await asyncio.sleep(0.1)
+
+
+def test_a_worker_that_has_only_just_started_is_not_taken_for_stuck(tmp_path):
+    starts = "from selam_cli.agent.prometheus import PrometheusMetrics as M; print(M().workers_stuck())"
+    environment = {**os.environ, SHARED_FOLDER: str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", starts], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout == "0\n"
 
 
 def test_the_folder_that_workers_share_is_removed(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ def assert_whole_conversation(status, heard):
         "interrupt", "pause", "resume", "stop_listening", "start_listening",
     ]  # fmt: skip
     whole, cut = [line["total"] for line in heard if line["event"] == "audio_end"]
-    assert cut < whole
+    assert cut < 3 * whole, "of four times as much"
     assert events.count("audio_chunk") == whole + cut
 
 

@@ -20,6 +20,7 @@ from selam_cli.agent.workers import as_line, worker_settings
 from selam_cli.engine.agent_process import AgentProcess
 from selam_cli.errors import SelamError
 from tests.agent.test_server import caller
+from tests.support.processes import is_gone
 
 PARENT = """
 import asyncio, sys
@@ -34,7 +35,7 @@ asyncio.run(main())
 
 async def gone(pid):
     async with asyncio.timeout(20):
-        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        while not is_gone(pid):
             await asyncio.sleep(0.02)
 
 
@@ -88,10 +89,11 @@ async def test_an_end_that_nobody_asked_for_is_told_and_no_other():
 
 
 async def test_a_start_that_is_given_up_leaves_no_process():
-    starting = asyncio.create_task(AgentProcess.start(["-c", "import time; time.sleep(60)"]))
     mine = psutil.Process()
+    others = set(mine.children())
+    starting = asyncio.create_task(AgentProcess.start(["-c", "import time; time.sleep(60)"]))
     async with asyncio.timeout(20):
-        while not (children := mine.children()):
+        while not (children := set(mine.children()) - others):
             await asyncio.sleep(0.01)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):

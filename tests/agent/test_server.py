@@ -1,6 +1,7 @@
 """The embedded agent over real Socket.IO, spoken to by python-socketio's client."""
 
 import asyncio
+import socket as sockets
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode
 
@@ -113,6 +114,11 @@ def sentence():
     return spoken("The birch canoe slid on the smooth planks.")
 
 
+def remark():
+    """Ten seconds, so that its echo is still far from its end when a slow machine gets round to interrupting it."""
+    return np.tile(sentence(), 4)
+
+
 async def test_a_whole_turn_is_heard_and_played_back():
     said = sentence()
     async with agent() as (url, _), caller(url, StartSession("mekdes")) as user:
@@ -135,7 +141,7 @@ async def test_a_whole_turn_is_heard_and_played_back():
 
 
 async def test_the_reply_is_paced_and_an_interrupt_stops_it_before_the_acknowledgement():
-    said = sentence()
+    said = remark()
     async with agent() as (url, _), caller(url, StartSession("mekdes")) as user:
         await user.say(*chunks(said), AudioChunk(CLOSING))
         await user.until("audio_chunk")
@@ -150,7 +156,7 @@ async def test_the_reply_is_paced_and_an_interrupt_stops_it_before_the_acknowled
 
 
 async def test_speech_over_a_reply_interrupts_it():
-    said = sentence()
+    said = remark()
     async with agent() as (url, _), caller(url, StartSession("mekdes", interrupt_threshold=8)) as user:
         await user.say(*chunks(said), AudioChunk(CLOSING))
         await user.until("audio_chunk")
@@ -317,12 +323,19 @@ async def test_no_other_namespace_is_served():
         await user.shutdown()
 
 
+def takes_little(address):
+    """Make a socket for which little waits on its way, so that who does not read is soon known not to."""
+    made = sockets.socket(*address[:3])
+    made.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4_096)
+    return made
+
+
 @asynccontextmanager
 async def bare_socket(url, *, join=True):
     """A WebSocket that offers compression; its packets are read as they come."""
     query = urlencode({"EIO": 4, "transport": "websocket", "api_key": KEY, "voice": "mekdes"})
     async with (
-        aiohttp.ClientSession() as http,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=takes_little)) as http,
         http.ws_connect(f"{url}/socket.io/?{query}", compress=15) as socket,
     ):
         assert (await socket.receive_str(timeout=20)).startswith("0")

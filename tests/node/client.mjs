@@ -36,9 +36,10 @@ next = once("audio_end");
 say(pcm); say(Buffer.alloc(32000));
 await next;                                    // a whole turn
 next = once("audio_chunk");
-say(pcm); say(Buffer.alloc(32000));
+for (let times = 0; times < 4; times++) say(pcm);
+say(Buffer.alloc(32000));
 await next;
-await control("interrupt");                    // a reply cut off
+await control("interrupt");                    // a reply of four times that length, cut off
 for (const action of ["pause", "resume", "stop_listening", "start_listening"]) await control(action);
 next = once("session_ended");
 socket.emit("end_session");

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,13 +54,22 @@ class Front:
         """Everything it has logged."""
         return "".join(log.read_text() for log in self.folder.glob("*.log"))
 
+    async def logged(self, words: str) -> str:
+        """Wait until it has logged something, which it does when it has answered; return everything."""
+        async with asyncio.timeout(20):
+            while words not in self.logs:
+                await asyncio.sleep(0.01)
+        return self.logs
+
 
 @contextmanager
 def nginx_before(agent_port: int, folder: Path) -> Iterator[Front]:
     """Run nginx with TLS in front of an agent."""
     need_programs("nginx", "openssl")
     certificate, key = _certificate(folder)
-    port = _free_port()
+    # It is handed a socket that listens already: a port that was only free a moment ago may be somebody's by now.
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = int(listening.getsockname()[1])
     site = re.search(r"```nginx\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     assert site is not None, "the README shows no configuration of nginx"
     changes = {
@@ -76,9 +86,12 @@ def nginx_before(agent_port: int, folder: Path) -> Iterator[Front]:
     (folder / "site.conf").write_text(text)
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
     command = ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "main-error.log"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "NGINX": f"{listening.fileno()};"}, pass_fds=[listening.fileno()],
+    )  # fmt: skip
+    listening.close()
     try:
-        _wait_for(port, process)
         yield Front(port, certificate, folder)
     finally:
         process.terminate()
@@ -94,22 +107,3 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )  # fmt: skip
     return certificate, key
-
-
-def _free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
-
-
-def _wait_for(port: int, process: subprocess.Popen[str]) -> None:
-    """Wait until it listens; nothing tells of that moment but that a connection succeeds."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise AssertionError(f"nginx ended: {process.communicate()[1]}")
-        with socket.socket() as knocking:
-            if knocking.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError("nginx does not listen")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 import wave
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -71,7 +72,10 @@ class OpenAIServer:
         port = int(self.root_url.rpartition(":")[2])
         await self.stop()
         try:
-            yield
+            with socket.socket() as held:  # or somebody else's connection may get the port
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                held.bind(("127.0.0.1", port))
+                yield
         finally:
             await self.start(port)
 

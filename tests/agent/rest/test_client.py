@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
@@ -36,17 +37,19 @@ async def fault_of(rest: RestClient, endpoint: Endpoint) -> EngineFault:
     return raised.value
 
 
-def closed_port() -> int:
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody listens, nor can anybody begin to."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+        yield taken.getsockname()[1]
 
 
 # --- no server --------------------------------------------------------------------------------------------------------
 
 
-async def test_nobody_there(rest):
-    fault = await fault_of(rest, Endpoint(f"http://127.0.0.1:{closed_port()}/v1", KEY))
+async def test_nobody_there(rest, closed_port):
+    fault = await fault_of(rest, Endpoint(f"http://127.0.0.1:{closed_port}/v1", KEY))
     assert fault.type == "session_error"
     assert "Nothing answers at 127.0.0.1" in fault.message
 
@@ -212,11 +215,11 @@ async def test_a_refusal_whose_text_hangs_is_told_all_the_same(rest, server, mon
     assert (await fault_of(rest, server.endpoint())).type == "authorization_error"
 
 
-async def test_nothing_of_a_call_is_logged_with_its_key(rest, server, caplog):
+async def test_nothing_of_a_call_is_logged_with_its_key(rest, server, caplog, closed_port):
     caplog.set_level(logging.DEBUG)
     server.answers["models"] = refuses(401, KEY)
     await fault_of(rest, server.endpoint())
-    await fault_of(rest, Endpoint(f"http://me:{KEY}@127.0.0.1:{closed_port()}/v1?key={KEY}"))
+    await fault_of(rest, Endpoint(f"http://me:{KEY}@127.0.0.1:{closed_port}/v1?key={KEY}"))
     assert KEY not in caplog.text
 
 

@@ -19,6 +19,7 @@ from selam_cli.agent.speaking.espeak_process import EspeakLibrary
 from selam_cli.agent.speaking.espeak_program import EspeakProgram
 from selam_cli.core.catalog import VOICES
 from tests.support.needs import need
+from tests.support.processes import is_gone
 
 HELLO = {
     "am": "ሰላም፣ እንዴት ነህ? ዛሬ በጣም ጥሩ ቀን ነው። ወደ ገበያ ሄጄ ቡና ገዛሁ።",
@@ -27,6 +28,7 @@ HELLO = {
     "ti": "ከመይ ኣለኻ፧ ሎሚ ጽቡቕ መዓልቲ እዩ። ናብ ዕዳጋ ከይደ ቡን ገዚአ።",
 }
 LONG = HELLO["en"] * 4
+OTHERS = frozenset()
 
 
 def program(**settings):
@@ -39,6 +41,12 @@ def library(**settings):
     found = EspeakLibrary.installed()
     need("espeakng-loader", found)
     return EspeakLibrary(found.languages, **settings)
+
+
+@pytest.fixture(autouse=True)
+def others(monkeypatch):
+    """The processes that are not this test's: a sound server for the whole run, say."""
+    monkeypatch.setattr(sys.modules[__name__], "OTHERS", frozenset(psutil.Process().children()))
 
 
 @pytest.fixture(params=[program, library], ids=["program", "library"])
@@ -58,14 +66,7 @@ async def by_library():
 
 
 def children():
-    return [child for child in psutil.Process().children() if not is_gone(child)]
-
-
-def is_gone(process):
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    return [child for child in psutil.Process().children() if child not in OTHERS and not is_gone(child)]
 
 
 async def said(synthesizer, text, language, name="aria"):
@@ -210,7 +211,8 @@ async def test_the_library_serves_many_with_few_processes(by_library):
     assert 1 <= most <= espeak_process.AT_ONCE
 
 
-async def test_a_process_survives_a_sentence_that_was_broken_off(by_library):
+async def test_a_process_survives_a_sentence_that_was_broken_off(by_library, monkeypatch):
+    monkeypatch.setattr(espeak_process, "BREAK_OFF_WITHIN_S", 60)
     synthesizer = Espeak([by_library])
     await said(synthesizer, "One.", "en")
     (before,) = children()
@@ -278,11 +280,15 @@ async def test_an_idle_process_ends():
 
 async def test_a_program_that_hangs_or_crashes_is_told(tmp_path):
     need("a POSIX shell", os.name == "posix")
-    for body, reason in (("exec sleep 60", "stood still"), ("exit 3", "status 3"), ("head -c 44 /dev/zero", "rate")):
+    for body, reason, within_s in (
+        ("exec sleep 60", "stood still", 0.5),
+        ("exit 3", "status 3", 60),
+        ("head -c 44 /dev/zero", "rate", 60),
+    ):
         path = tmp_path / "espeak-ng"
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
-        source = EspeakProgram(str(path), frozenset({"en"}), stuck_after_s=0.5)
+        source = EspeakProgram(str(path), frozenset({"en"}), stuck_after_s=within_s)
         with pytest.raises(EngineFault, match=reason) as fault:
             await said(Espeak([source]), "One.", "en")
         assert fault.value.type == "audio_error"

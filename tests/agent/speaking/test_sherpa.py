@@ -1,5 +1,6 @@
 """Voices of sherpa-onnx: the real library up to the door of a real voice, alone and through the whole agent."""
 
+import asyncio
 import os
 import signal
 
@@ -102,10 +103,12 @@ async def test_a_model_that_is_not_one_is_a_plain_sentence(tiny_voice, voice, da
 
 async def test_a_voice_that_dies_or_hangs_costs_its_sentence(voice):
     await said(voice, SENTENCE)
-    os.kill(voice.pool.pids[0], signal.SIGSTOP)
-    speaking = voice.speak(SENTENCE, "so", "ubax")
-    beginning = anext(speaking)
-    os.kill(voice.pool.pids[0], signal.SIGKILL)
+    (worker,) = voice.pool._all
+    os.kill(worker.pid, signal.SIGSTOP)
+    beginning = asyncio.ensure_future(anext(voice.speak(SENTENCE, "so", "ubax")))
+    while not worker._answers:  # until it has been asked
+        await asyncio.sleep(0)
+    os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(EngineFault, match=r"The voice \(sherpa-onnx\) stopped unexpectedly\. Ask again\."):
         await beginning
     assert len(await said(voice, SENTENCE)) > 0

@@ -164,7 +164,7 @@ async def test_a_stopped_worker_is_taken_for_a_hang(pools):
 
 
 async def test_an_engines_own_fault_reaches_the_user_as_it_says_and_the_worker_stays(pools):
-    pool = pools()
+    pool = pools(yield_within_s=60)
     await heard(pool, "one")
     before = pool.pids
     with pytest.raises(EngineFault, match="no sound") as fault:
@@ -175,7 +175,7 @@ async def test_an_engines_own_fault_reaches_the_user_as_it_says_and_the_worker_s
 
 
 async def test_an_utterance_that_is_dropped_leaves_nothing_to_the_next(pools):
-    pool = pools()
+    pool = pools(yield_within_s=60)
     await heard(pool, "one")
     before = pool.pids
     (await told(pool, "dropped")).cancel()
