@@ -35,7 +35,7 @@ class Wire(Protocol):
         """Put a message on its way."""
 
     def withdraw_audio(self) -> None:
-        """Take back the audio that has not been sent."""
+        """Take back what of the last utterance has not been sent."""
 
 
 class Delivery:
@@ -76,7 +76,7 @@ class Delivery:
         self.feeding = None
 
     def withdraw(self) -> Utterance | None:
-        """Take back the audio that is still here; return the complete utterance, if any, that it was the rest of."""
+        """Take back what of the last utterance is still here; return it where it is complete and was being sent."""
         cut, self.feeding = self.feeding, None
         if self._wire is not None:
             self._wire.withdraw_audio()

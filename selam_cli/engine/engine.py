@@ -81,6 +81,7 @@ class VoiceEngine:
         self._levels: asyncio.TimerHandle | None = None
         self._restarting: asyncio.TimerHandle | None = None
         self._restart_wanted = False
+        self._switching = False
         state = SessionState(
             connection=Connection(server=target.shown, kind=target.kind),
             voice=settings.voice,
@@ -103,13 +104,28 @@ class VoiceEngine:
         try:
             self._start_link()
             if self._with_devices:
-                await self.devices.open()
-                await self.conversation.hearing.load()
+                await self._unless_quit(self._open_devices())
         except SelamError as error:
             self.fail(error)
         await self._quit.wait()
         await self._leave()
         return self._status
+
+    async def _open_devices(self) -> None:
+        await self.devices.open()
+        await self.conversation.hearing.load()
+
+    async def _unless_quit(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that may take for ever, as a sound server does that stands still; not past `quit`."""
+        doing, quitting = asyncio.create_task(work), asyncio.create_task(self._quit.wait())
+        try:
+            await asyncio.wait({doing, quitting}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+        finally:
+            for task in (doing, quitting):
+                task.cancel()
+            await asyncio.wait({doing, quitting})
 
     def quit(self, status: int = 0) -> None:
         """End the conversation; the first status that is not 0 is the program's."""
@@ -288,7 +304,11 @@ class VoiceEngine:
     # --- commands -----------------------------------------------------------------------------------------------------
 
     def execute(self, command: Command) -> None:
-        """Carry a command out; one that carries an id is answered by an `ack`."""
+        """Carry a command out; one that carries an id is answered by an `ack`. After `quit` none is carried out."""
+        if self._quit.is_set():
+            if command.id is not None:
+                self._emit(events.Ack(command.id, ok=command.verb is Verb.QUIT, message=""))
+            return
         try:
             outcome = self._EXECUTE[command.verb](self, command)
         except SelamError as error:
@@ -346,9 +366,9 @@ class VoiceEngine:
     def _retry(self, _: Command) -> None:
         if self._link is not None and self._link_task is not None and not self._link_task.done():
             self._link.hurry()
-            return
-        self._failure = None
-        self._connect_again()
+        elif not self._switching:
+            self._failure = None
+            self._connect_again()
 
     def _voice(self, command: Command) -> None:
         self.conversation.update(voice=command.argument)
@@ -391,7 +411,9 @@ class VoiceEngine:
             self._tell_level()
 
     def _switch(self, _: Command) -> None:
-        self._spawn(self._switch_to_local())
+        if not self._switching:  # twice in a row would make two connections, and one of them nobody's
+            self._switching = True
+            self._spawn(self._switch_to_local())
 
     _EXECUTE: Final[dict[Verb, Callable[[VoiceEngine, Command], Coroutine[Any, Any, None] | None]]] = {
         Verb.PRESS: _press,
@@ -434,7 +456,12 @@ class VoiceEngine:
             sys.executable, "-P", "-m", "selam_cli", "devices", "--json",
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        listed, _ = await process.communicate()
+        try:
+            listed, _ = await process.communicate()
+        finally:
+            if process.returncode is None:  # it waits for a sound server that stands still, and nobody for it any more
+                process.kill()
+                await process.wait()
         try:
             found = json.loads(listed) if process.returncode == 0 else {"inputs": [], "outputs": []}
         except ValueError:
@@ -459,6 +486,9 @@ class VoiceEngine:
 
     async def _switch_to_local(self) -> None:
         await self._close_link()
+        self._switching = False
+        if self._quit.is_set():
+            return
         self._target = Target("embedded", "")
         self._failure = None
         self._status = 0

@@ -300,6 +300,9 @@ class InUse(Generic[D]):
         async with self.lock:
             self._wish += 1
             opening = await asyncio.get_running_loop().run_in_executor(self._thread, partial(self._opened, spec))
+            if self._ended:
+                self._close(opening)
+                return
             self._take_into_use(opening, spec)
         self.settle_soon()  # it may not be needed now
 

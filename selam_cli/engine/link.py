@@ -33,6 +33,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 """For the socket, for `connected`, and again for `session_started` (protocol.md)."""
 
 GOODBYE_TIMEOUT_S: Final = 2.0
+CLOSE_TIMEOUT_S: Final = 2.0
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MOST_S: Final = 8.0
 STEADY_AFTER_S: Final = 5.0
@@ -127,7 +128,7 @@ class Link:
             self._tell.on_dropped(dropped_s)
 
     def withdraw_audio(self) -> None:
-        """Take back the audio that has not been sent: the user threw the utterance away."""
+        """Take back what of the last utterance has not been sent: the user threw it away."""
         self._outbox.withdraw_audio()
 
     def hurry(self) -> None:
@@ -185,12 +186,13 @@ class Link:
 
     async def _end_session(self) -> None:
         self._ended = asyncio.get_running_loop().create_future()
-        self.withdraw_audio()
+        self._outbox.withdraw_audio(everything=True)
         self.send(protocol.EndSession())
         self._ending = True
         waiting = {self._ended} if self._gone is None else {self._ended, self._gone}
         if not self._stalled:  # one that reads nothing will not answer this either
-            await asyncio.wait(waiting, timeout=GOODBYE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            answered, _ = await asyncio.wait(waiting, timeout=GOODBYE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            self._stalled = not answered  # and who does not answer this, not the WebSocket's own farewell
 
     # --- one connection -----------------------------------------------------------------------------------------------
 
@@ -327,7 +329,7 @@ class Link:
         try:
             if self._stalled:
                 await http.close()  # nobody would read a goodbye
-            await asyncio.wait_for(client.disconnect(), GOODBYE_TIMEOUT_S)
+            await asyncio.wait_for(client.disconnect(), CLOSE_TIMEOUT_S)
         except Exception as error:  # the library raises many things from a socket that is already gone
             log.debug("while disconnecting: %r", error)
         if not http.closed:

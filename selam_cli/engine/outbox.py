@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from selam_cli.core.protocol import WIRE_RATE_HZ, AudioChunk, ClientMessage
+from selam_cli.core.protocol import WIRE_RATE_HZ, Action, AudioChunk, ClientMessage, Control
 
 AUDIO_AT_MOST_S: Final = 30.0
 """Seconds of audio that may wait for a slow connection; past it the oldest is dropped and counted."""
+
+_BEGINS_AN_UTTERANCE: Final = Control(Action.INTERRUPT)
 
 
 class Outbox:
@@ -50,10 +52,18 @@ class Outbox:
             self._audio_bytes -= len(message.audio)
         return message
 
-    def withdraw_audio(self) -> None:
-        """Take back all audio; the rest stays in its order."""
-        self._waiting = deque(message for message in self._waiting if not isinstance(message, AudioChunk))
-        self._audio_bytes = 0
+    def withdraw_audio(self, *, everything: bool = False) -> None:
+        """Take back the audio of the last utterance, or of all of them; the rest stays in its order.
+
+        An interruption goes before each utterance: what waits before the last one was said earlier.
+        """
+        waiting, begun = list(self._waiting), 0
+        if not everything:
+            begun = max((i for i, message in enumerate(waiting) if message == _BEGINS_AN_UTTERANCE), default=0)
+        taken_back = [message for message in waiting[begun:] if isinstance(message, AudioChunk)]
+        self._audio_bytes -= sum(len(message.audio) for message in taken_back)
+        kept = (message for message in waiting[begun:] if not isinstance(message, AudioChunk))
+        self._waiting = deque((*waiting[:begun], *kept))
 
     def clear(self) -> None:
         """Forget everything: it belonged to a session that is over."""

@@ -561,6 +561,31 @@ async def test_a_refused_key_is_told_and_the_embedded_agent_is_one_command_away(
     assert len(server.queries) == 1
 
 
+async def test_who_asks_twice_for_the_embedded_agent_gets_one_session_with_it(server):
+    async with talker(server.url) as user:
+        await user.until(events.SessionStarted)
+        server.on_message = lambda event, _: asyncio.sleep(0.5) if event == "end_session" else None
+        for line in ("switch local", "switch local", "retry"):
+            user.do(line)
+        await user.until(events.SessionStarted, count=2)
+        user.do("retry")
+        user.utter(tone(0.2))
+        await user.until(events.Utterance)
+    assert len(user.of(events.SessionStarted)) == 2
+    assert [event.server for event in user.of(events.Connecting)][1:] == ["embedded agent"]
+
+
+async def test_what_is_asked_for_after_the_end_begins_nothing(server):
+    async with talker(server.url) as user:
+        await user.until(events.SessionStarted)
+        user.do("quit")
+        for number, line in enumerate(("retry", "switch", "press", "quit")):
+            user.do(f'{{"id": {number}, "command": "{line}", "argument": "{"local" if line == "switch" else ""}"}}')
+    assert [(event.id, event.ok) for event in user.of(events.Ack)] == [(0, False), (1, False), (2, False), (3, True)]
+    assert len(user.of(events.Connecting)) == 1
+    assert not user.of(events.TalkStarted)
+
+
 async def test_an_embedded_agent_that_dies_is_started_again():
     async with talker("ws://127.0.0.1:1") as user:
         await user.until(events.Reconnecting)

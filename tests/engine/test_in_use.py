@@ -114,6 +114,19 @@ async def test_a_file_that_is_chosen_while_a_device_opens_stays():
         assert devices.name == "file"
 
 
+async def test_a_device_that_was_chosen_and_opens_after_the_end_is_closed_again():
+    async with stand(None) as devices:
+        await devices.in_use.open()
+        devices.gate.clear()
+        devices.begun.clear()
+        changing = asyncio.create_task(devices.in_use.change("Headset"))
+        await asyncio.to_thread(devices.begun.wait, 20)
+        devices.in_use.close()
+        devices.gate.set()
+        await changing
+        assert devices.name is None
+
+
 async def test_a_device_that_is_lost_before_it_is_in_use_is_replaced():
     async with stand("Headset") as devices:
         await devices.in_use.open()

@@ -305,6 +305,17 @@ async def test_audio_that_was_not_sent_can_be_withdrawn_and_controls_stay():
     assert list(link._outbox._waiting) == [Control(Action.PAUSE)]
 
 
+async def test_with_an_utterance_the_one_before_it_is_not_withdrawn():
+    link = link_to("ws://127.0.0.1:1", Seen())
+    link._in_session = True
+    said_before = [Control(Action.INTERRUPT), AudioChunk(bytes(3_200)), AudioChunk(bytes(3_200))]
+    for message in (*said_before, Control(Action.INTERRUPT), AudioChunk(b"1" * 3_200), Control(Action.PAUSE)):
+        link.send(message)
+    link.withdraw_audio()
+    assert list(link._outbox._waiting) == [*said_before, Control(Action.INTERRUPT), Control(Action.PAUSE)]
+    assert link.queued_s == pytest.approx(0.2)
+
+
 async def test_the_way_out_is_bounded_and_only_audio_is_dropped():
     link = link_to("ws://127.0.0.1:1", Seen())
     link._in_session = True

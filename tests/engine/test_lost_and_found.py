@@ -15,6 +15,7 @@ from selam_cli.core.protocol import AudioChunk, EndSession, StartSession
 from selam_cli.engine import events, link, pulse, undelivered
 from selam_cli.engine.capture import Utterance
 from tests.engine.test_conversation import answer, speech_of
+from tests.support.recording_server import recording_server
 from tests.support.talker import talker, tone
 from tests.support.voice_server import voice_server
 
@@ -425,6 +426,32 @@ async def test_who_leaves_while_nothing_is_read_does_not_wait_for_a_goodbye():
         await user.until(events.Notice, lambda notice: notice.code == "stalled")
         await user.engine._link.leave()
         assert not user.engine._link.up
+
+
+@needs_signals
+async def test_who_gets_no_goodbye_waits_for_no_farewell_of_the_websocket_either(monkeypatch):
+    monkeypatch.setattr(link, "CLOSE_TIMEOUT_S", 3_600.0)
+    async with talking_to_an_agent() as (user, pid), stopped(pid):
+        await user.engine._link.leave()
+        assert "stalled" not in codes(user)
+
+
+@needs_signals
+async def test_escape_takes_nothing_back_of_what_was_said_before(tmp_path):
+    """The server stands still: more than may be under way of the first utterance waits when the second is begun."""
+    first = np.random.default_rng(1).integers(-8_000, 8_000, 144_000).astype("<i2")
+    async with recording_server(tmp_path) as server, talker(server.url) as user:
+        await user.until(events.SessionStarted)
+        with server.standing_still():
+            user.utter(first)
+            await user.until(events.Notice, lambda notice: notice.code == "stalled")
+            user.do("press")
+            user.say(tone(0.5))
+            user.do("discard")
+        await server.until(lambda: any(entry.get("action") == "start_listening" for entry in server.heard))
+    assert first.tobytes() in server.sessions[0]
+    assert tone(0.2).tobytes() not in server.sessions[0]
+    assert [told.outcome for told in user.of(events.Utterance)] == ["sent", "discarded"]
 
 
 async def test_an_idle_connection_is_tried_and_one_that_is_half_open_is_lost(server, monkeypatch):

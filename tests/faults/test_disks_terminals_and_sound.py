@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
+from selam_cli.core.protocol import EndSession
 from selam_cli.sound.files import write_wav
 from tests.faults.person import person, unaccounted
 from tests.support.lines import talk_json
@@ -145,6 +146,34 @@ async def test_an_engine_that_is_killed_while_one_talks_leaves_no_agent_and_no_o
 
 
 # --- the sound server, and the connection with it ---------------------------------------------------------------------
+
+
+async def test_who_starts_with_a_sound_server_that_stands_still_can_leave_and_leaves_nothing_behind(tmp_path):
+    """It answers neither who opens a device nor who asks for a list of them."""
+    need_programs(*PROGRAMS)
+    card = VirtualSoundCard(tmp_path)
+    card.start()
+    try:
+        with card.standing_still():
+            async with (
+                voice_server() as server,
+                talk_json("--server", server.url, environment=card.environment) as engine,
+            ):
+                await engine.until("session_started")
+                engine.send("devices")
+                engine.send('{"id": 1, "command": "volume", "argument": 50}')
+                await engine.until("ack")
+                async with asyncio.timeout(60):
+                    while not (family := psutil.Process(engine.process.pid).children(recursive=True)):
+                        await asyncio.sleep(0.01)  # a process that starts tells nobody
+                engine.send("quit")
+                assert await engine.ended() == 0
+                assert server.messages(EndSession)
+            _, alive = await asyncio.to_thread(psutil.wait_procs, family, 60)
+            assert not alive
+    finally:
+        card.stop()
+    assert engine.written[-1]["event"] == "session_ended"
 
 
 async def test_the_sound_server_and_the_voice_server_die_in_one_utterance_and_what_was_heard_of_it_arrives(tmp_path):
