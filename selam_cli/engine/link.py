@@ -33,7 +33,6 @@ CONNECT_TIMEOUT_S: Final = 10.0
 """For the socket, for `connected`, and again for `session_started` (protocol.md)."""
 
 GOODBYE_TIMEOUT_S: Final = 2.0
-CLOSE_TIMEOUT_S: Final = 2.0
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MOST_S: Final = 8.0
 STEADY_AFTER_S: Final = 5.0
@@ -191,8 +190,7 @@ class Link:
         self._ending = True
         waiting = {self._ended} if self._gone is None else {self._ended, self._gone}
         if not self._stalled:  # one that reads nothing will not answer this either
-            answered, _ = await asyncio.wait(waiting, timeout=GOODBYE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-            self._stalled = not answered  # and who does not answer this, not the WebSocket's own farewell
+            await asyncio.wait(waiting, timeout=GOODBYE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
 
     # --- one connection -----------------------------------------------------------------------------------------------
 
@@ -329,7 +327,7 @@ class Link:
         try:
             if self._stalled:
                 await http.close()  # nobody would read a goodbye
-            await asyncio.wait_for(client.disconnect(), CLOSE_TIMEOUT_S)
+            await asyncio.wait_for(client.disconnect(), GOODBYE_TIMEOUT_S)
         except Exception as error:  # the library raises many things from a socket that is already gone
             log.debug("while disconnecting: %r", error)
         if not http.closed:

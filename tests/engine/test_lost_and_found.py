@@ -429,14 +429,6 @@ async def test_who_leaves_while_nothing_is_read_does_not_wait_for_a_goodbye():
 
 
 @needs_signals
-async def test_who_gets_no_goodbye_waits_for_no_farewell_of_the_websocket_either(monkeypatch):
-    monkeypatch.setattr(link, "CLOSE_TIMEOUT_S", 3_600.0)
-    async with talking_to_an_agent() as (user, pid), stopped(pid):
-        await user.engine._link.leave()
-        assert "stalled" not in codes(user)
-
-
-@needs_signals
 async def test_escape_takes_nothing_back_of_what_was_said_before(tmp_path):
     """The server stands still: more than may be under way of the first utterance waits when the second is begun."""
     first = np.random.default_rng(1).integers(-8_000, 8_000, 144_000).astype("<i2")
