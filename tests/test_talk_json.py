@@ -13,12 +13,13 @@ import psutil
 import pytest
 import soundfile
 
-from selam_cli.core.protocol import EndSession
+from selam_cli.core.protocol import EndSession, ReplyChunk
 from selam_cli.engine.client import EngineClient
 from selam_cli.sound.files import write_wav
 from tests.support.lines import talk_json
 from tests.support.node import node_command
 from tests.support.speech import correlation, spoken, trimmed
+from tests.support.talker import tone
 from tests.support.voice_server import voice_server
 
 KEY = "sk-selam-test-canary-4711"
@@ -117,6 +118,24 @@ async def test_the_official_server_accepts_our_client(question, tmp_path):
     assert correlation(trimmed(soundfile.read(question, dtype="int16")[0]), sent)[0] >= 0.99
     assert refused.events("error")[0]["type"] == "authentication_error"
     assert b"key" in refused.errors.lower()
+
+
+async def test_an_answer_that_sounds_at_the_end_fades_out(question, tmp_path):
+    out = tmp_path / "heard.wav"
+    async with (
+        voice_server() as server,
+        talk_json("--server", server.url, "--input", question, "--output", str(out)) as engine,
+    ):
+        await engine.until("session_started")
+        await server.send(ReplyChunk(tone(30.0).tobytes(), "pcm16", 16_000))
+        await engine.until("playout", lambda line: line["heard_seconds"] > 0.2)
+        engine.send("quit")
+        assert await engine.ended() == 0
+    heard, rate_hz = soundfile.read(out, dtype="int16")
+    last_ms = np.abs(
+        heard[-rate_hz // 1_000 :].astype(int)
+    )  # of a tone of 220 Hz that broke off, half its peak at least
+    assert last_ms.max() < 0.25 * np.abs(heard.astype(int)).max()
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])

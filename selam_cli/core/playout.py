@@ -286,6 +286,12 @@ class PlayoutBuffer:
         return self._reply.playing
 
     @property
+    def fading(self) -> bool:
+        """Whether a reply that was stopped has yet to be handed out to the end of its fade."""
+        leaving = self._reply.leaving
+        return leaving is not None and leaving.playing
+
+    @property
     def drained(self) -> bool:
         """Whether the reply is complete and all of it was handed out, or there is none."""
         return self._reply.finished and self._reply.queued == 0

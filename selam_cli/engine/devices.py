@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,6 +28,10 @@ SILENT_FOR_S: Final = 2.0
 STAND_IN_AFTER_S: Final = 3.0
 """How long a reply waits for a speaker that is gone; then it goes on unheard, so that its turn can end."""
 
+FADE_WITHIN_S: Final = 0.3
+"""How long the end waits for a speaker to take the last of a reply that was cut off, and again to sound it."""
+
+LOOK_EVERY_S: Final = 0.005
 LEAVE_WITHIN_S: Final = 1.0
 """A sound server that stands still never lets go of a stream."""
 
@@ -94,6 +99,7 @@ class Devices:
         if self._renewing is not None:
             self._renewing.cancel()
         self._microphone.close()
+        await self._fade()
         self._speaker.close()
         self._end_stand_in()
         self._conversation.update(microphone=MicrophoneState())
@@ -101,6 +107,16 @@ class Devices:
         _, waiting = await asyncio.wait({closed}, timeout=LEAVE_WITHIN_S)
         self.hung = bool(waiting)
         self._thread.shutdown(wait=False, cancel_futures=self.hung)
+
+    async def _fade(self) -> None:
+        """Let a reply that was cut off fade out: a speaker that is closed in mid-sound clicks."""
+        if not self._player.fading:
+            return
+        give_up_at = time.monotonic() + FADE_WITHIN_S
+        while self._player.fading and time.monotonic() < give_up_at:  # noqa: ASYNC110  # the callback tells nobody
+            await asyncio.sleep(LOOK_EVERY_S)
+        on_its_way_s = self._player.reference.sounded_until + self._player.delay() - time.monotonic()
+        await asyncio.sleep(min(max(0.0, on_its_way_s), FADE_WITHIN_S))
 
     # --- from the conversation and the user ---------------------------------------------------------------------------
 

@@ -221,6 +221,11 @@ class ReplyPlayer:
         return self.active and self._buffer is not None
 
     @property
+    def fading(self) -> bool:
+        """Whether a reply that was stopped has yet to be handed to the speaker to the end of its fade."""
+        return self._buffer is not None and self._buffer.fading
+
+    @property
     def playout(self) -> tuple[float, float, int]:
         """Buffered ms, target ms and breaks, for whoever asks how the playing goes."""
         if self._buffer is None:
