@@ -101,9 +101,12 @@ async def test_on_the_screen_in_every_field_that_a_server_has(question, log):
             await asyncio.to_thread(terminal.wait_for_text, rf"half �{NUMBER}")
             await server.emit("error", f"authentication_error: {ALL}")
             await asyncio.to_thread(terminal.wait_for_text, "selam-voice login")
-            for key in ("s", "escape", "d", "escape", "y"):
+            for key, frame in (("s", "─ Settings ─"), ("d", "─ Devices ─")):
                 terminal.tap(key)
-                await asyncio.to_thread(terminal.play_for, 0.2)
+                await asyncio.to_thread(terminal.wait_for_text, frame)
+                terminal.tap("escape")
+                await asyncio.to_thread(terminal.wait_for, lambda frame=frame: frame not in terminal.text)
+            terminal.tap("y")
             for shown in (rf"\x1b]0;{NUMBER}\x07", rf"\x9b{NUMBER}m", rf"\u202e{NUMBER}", "[bold red]markup[/]"):
                 await asyncio.to_thread(terminal.wait_for_text, shown)
             await server.emit("session_ended", {"session_id": ALL, "status": ALL})
