@@ -36,9 +36,13 @@ class Lines:
     def send(self, line: str) -> None:
         self.process.stdin.write(line.encode() + b"\n")
 
-    async def until(self, event: str, condition: Callable[[dict], object] = lambda _: True, count: int = 1) -> dict:
+    async def until(
+        self, event: str, condition: Callable[[dict], object] = lambda _: True, count: int = 1, since: int = 0
+    ) -> dict:
+        """Wait for the so manyth such line after the first `since` lines, and return it."""
+
         def found() -> list[dict]:
-            return [line for line in self.written if line["event"] == event and condition(line)]
+            return [line for line in self.written[since:] if line["event"] == event and condition(line)]
 
         async with self._changed:
             try:
@@ -49,6 +53,23 @@ class Lines:
             status = await self.ended()
             raise AssertionError(f"no {event}: it ended with {status}; {self.errors!r}; last: {self.written[-5:]}")
         return found()[count - 1]
+
+    async def until_last(self, event: str, condition: Callable[[dict], object]) -> None:
+        """Wait until the last line of this event is such a one, whatever came before it."""
+
+        def last() -> dict | None:
+            return next((line for line in reversed(self.written) if line["event"] == event), None)
+
+        async with self._changed:
+            try:
+                await asyncio.wait_for(
+                    self._changed.wait_for(lambda: ((line := last()) is not None and condition(line)) or self._over), 30
+                )
+            except TimeoutError:
+                raise AssertionError(f"the last {event} is {last()}; last: {self.written[-5:]}") from None
+        if self._over:
+            status = await self.ended()
+            raise AssertionError(f"it ended with {status}; {self.errors!r}; last: {self.written[-5:]}")
 
     async def first_of(self, names: set[str], since: int) -> str:
         """Wait for the first of these events after the so manyth line, and return its name."""
