@@ -208,9 +208,8 @@ class Conversation:
 
     def close_microphone(self) -> None:
         """End what is being said at once, without a tail; it is not thrown away."""
-        if self._state.stage is Stage.TALKING:
-            self.release(time.monotonic())
-            self.capture.end_now()
+        self.release(time.monotonic())
+        self.capture.end_now()
 
     def set_volume(self, volume: int) -> None:
         """Set the reply's loudness, 0 to 100."""

@@ -313,6 +313,20 @@ async def test_a_press_within_the_release_tail_goes_on_with_the_turn(server):
     assert server.actions == ["interrupt"]
 
 
+async def test_what_is_said_after_a_mute_within_the_release_tail_is_not_sent(server):
+    said = tone(0.6)
+    async with talker(server.url, release_tail_ms=2_000, closing_silence=False) as user:
+        await user.until(events.SessionStarted)
+        user.do("press")
+        user.say(said[:4_800])
+        user.do("release")
+        user.do("mute on")
+        user.say(said[4_800:])
+        assert await user.until(events.TalkEnded) == events.TalkEnded(1, 0.3)
+        await server.until(lambda: len(server.audio) >= 2 * 4_800)
+    assert server.audio == said[:4_800].tobytes()
+
+
 async def test_a_setting_changed_in_mid_conversation_starts_one_new_session_after_the_turn(server):
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
