@@ -149,6 +149,35 @@ class PreRoll:
         return samples[max(0, len(samples) - wanted) :] if wanted > 0 else samples[:0]
 
 
+class CaptureClock:
+    """Tells when a block's last sample was captured, which is not when it came: one may be held up on its way.
+
+    A machine that has much to do hands on in one go what a microphone heard in a quarter of a second, and all of it
+    would seem to be of that moment. But blocks follow each other without a gap, so the one that was held up the least,
+    of late, tells the time of all.
+    """
+
+    LATELY_S: Final = 1.0
+    """In so much sound the most punctual block is sought: longer than a block is held up, and no clock drifts in it."""
+
+    def __init__(self) -> None:
+        self._heard_s = 0.0
+        self._begun: deque[tuple[float, float]] = deque()
+        """Where in the sound, and when it had begun had that block been punctual: each later than the one before it."""
+
+    def ended_at(self, samples: Samples, came_at: float) -> float:
+        """Return when the next block ended, which came at a monotonic time."""
+        self._heard_s += seconds_of(len(samples))
+        begun_at = came_at - self._heard_s
+        while self._begun and self._begun[-1][1] >= begun_at:
+            self._begun.pop()
+        self._begun.append((self._heard_s, begun_at))
+        # One that comes later than that was not held up: there was no sound, as while a program is stopped.
+        while self._begun[0][0] < self._heard_s - self.LATELY_S or self._begun[0][1] < begun_at - self.LATELY_S:
+            self._begun.popleft()
+        return self._begun[0][1] + self._heard_s
+
+
 class Chunker:
     """Cuts a stream of samples into chunks; the length may change from chunk to chunk."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from selam_cli.core.pcm import CaptureClock
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.sound.devices import find_device
 from selam_cli.sound.files import FileMicrophone, is_wav
@@ -60,6 +61,7 @@ class _DeviceMicrophone:
         self.follows_default = backend.follows_default()
         self._on_block = on_block
         self._resampler: Resampler | None = None
+        self._clock = CaptureClock()
         self._stream: InputStream = backend.open_input(device, self._on_samples, on_lost, loop)
         self.rate_hz = self._stream.rate_hz
 
@@ -69,9 +71,9 @@ class _DeviceMicrophone:
     def close(self) -> None:
         self._stream.close()
 
-    def _on_samples(self, samples: Samples, rate_hz: int, ended_at: float) -> None:
+    def _on_samples(self, samples: Samples, rate_hz: int, came_at: float) -> None:
         if rate_hz != WIRE_RATE_HZ:
             if self._resampler is None:
                 self._resampler = Resampler(rate_hz, WIRE_RATE_HZ)
             samples = self._resampler.process(samples)
-        self._on_block(samples, min(ended_at, time.monotonic()))
+        self._on_block(samples, self._clock.ended_at(samples, min(came_at, time.monotonic())))

@@ -186,9 +186,9 @@ class _Input:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
                 self._loop.call_soon_threadsafe(self._deliver, bytes(block), time.monotonic())
 
-    def _deliver(self, block: bytes, ended_at: float) -> None:
+    def _deliver(self, block: bytes, came_at: float) -> None:
         if not self._closed:
-            self._on_samples(np.frombuffer(block, np.int16), WIRE_RATE_HZ, ended_at)
+            self._on_samples(np.frombuffer(block, np.int16), WIRE_RATE_HZ, came_at)
 
 
 class _Output:

@@ -152,9 +152,9 @@ class _Input:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
             self._loop.call_soon_threadsafe(self._deliver, bytes(block), now)
 
-    def _deliver(self, block: bytes, ended_at: float) -> None:
+    def _deliver(self, block: bytes, came_at: float) -> None:
         if not self._closed:
-            self._on_samples(mixed_down(np.frombuffer(block, np.int16), self._channels), self.rate_hz, ended_at)
+            self._on_samples(mixed_down(np.frombuffer(block, np.int16), self._channels), self.rate_hz, came_at)
 
     def _on_finished(self) -> None:
         if not self._closed:

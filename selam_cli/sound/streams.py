@@ -15,7 +15,7 @@ Pull = Callable[[int], Samples]
 """Frames → exactly that many mono int16 samples at the speaker's rate; called from the device's thread."""
 
 OnSamples = Callable[[Samples, int, float], None]
-"""Takes mono samples, their rate in Hz, and the monotonic time in seconds of the last one."""
+"""Takes mono samples, their rate in Hz, and the monotonic time in seconds at which they came."""
 
 LOOK_EVERY_S: Final = 0.15
 LOOKS_BEFORE_LOST: Final = 4

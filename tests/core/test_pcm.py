@@ -3,7 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selam_cli.core.pcm import SILENCE_DBFS, Chunker, FlatLine, LevelMeter, PreRoll, dbfs, loudest_rms, rms, samples_in
+from selam_cli.core.pcm import (
+    SILENCE_DBFS,
+    CaptureClock,
+    Chunker,
+    FlatLine,
+    LevelMeter,
+    PreRoll,
+    dbfs,
+    loudest_rms,
+    rms,
+    samples_in,
+)
 
 
 def ramp(first, count):
@@ -64,6 +75,35 @@ def test_the_pre_roll_never_gives_the_same_sound_twice():
 
 def test_a_pre_roll_of_nothing_gives_what_came_since_the_key():
     assert len(fed(0, 50).since(0.98)) == samples_in(20)
+
+
+BLOCK = np.ones(samples_in(20), np.int16)
+
+
+def test_blocks_that_were_held_up_are_of_their_own_time():
+    clock = CaptureClock()
+    came_at = [0.03, 0.05, 0.062, *[0.31] * 12, 0.331, 0.35]
+    ended_at = [clock.ended_at(BLOCK, at) for at in came_at]
+    assert ended_at == pytest.approx([0.03, 0.05, *(0.062 + 0.02 * n for n in range(15))])
+
+
+def test_no_block_ended_after_it_came_nor_before_the_one_before_it():
+    clock, dice, came_at, before = CaptureClock(), np.random.default_rng(5), 0.0, -1.0
+    for n in range(1_000):
+        came_at = max(came_at, n * 0.02 + dice.exponential(0.05))
+        ended_at = clock.ended_at(BLOCK, came_at)
+        assert before <= ended_at <= came_at + 1e-9
+        before = ended_at
+
+
+@pytest.mark.parametrize("pause_s", [0.5, 3_600.0])
+def test_a_microphone_that_was_silent_for_a_while_is_of_its_own_time_again_after_a_second(pause_s):
+    clock = CaptureClock()
+    for n in range(100):
+        clock.ended_at(BLOCK, 0.02 * n)
+    for n in range(100, 200):
+        ended_at = clock.ended_at(BLOCK, 0.02 * n + pause_s)
+    assert ended_at == pytest.approx(0.02 * 199 + pause_s)
 
 
 def test_the_ring_stays_small():

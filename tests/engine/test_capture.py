@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from selam_cli.core.pcm import samples_in
 from selam_cli.engine.capture import Capture, Utterance
+from selam_cli.sound import microphone as microphones
 
 
 class Microphone:
@@ -54,3 +57,29 @@ async def test_an_open_microphone_goes_on_where_the_utterance_ended():
     microphone.capture.stop(microphone.begin + 0.507)
     microphone.hear_until(0.6)
     assert np.concatenate(overheard).tobytes() == microphone.between(0.507, 0.6)
+
+
+async def test_what_a_busy_machine_hands_on_late_is_of_the_time_at_which_it_was_said(monkeypatch):
+    """Held up before the key, it is no more than the pre-roll; held up at the release, it is in the utterance."""
+    heard = Microphone(pre_roll_ms=300, tail_ms=200)
+    begin = heard.begin = time.monotonic() - 10
+    device = SimpleNamespace(rate_hz=16_000)
+    backend = SimpleNamespace(
+        follows_default=lambda: True, open_input=lambda _device, on_samples, *_: opened.append(on_samples) or device
+    )
+    opened: list = []
+    monkeypatch.setattr(microphones, "find_device", lambda *_: (backend, SimpleNamespace(name="VMic")))
+    microphones.open_microphone(None, heard.capture.on_block, pytest.fail, loop=asyncio.get_running_loop())
+
+    def deliver(first_s: float, last_s: float, held_up_until_s: float = 0.0) -> None:
+        for n in range(round(first_s * 50), round(last_s * 50)):
+            came_at = begin + max((n + 1) * 0.02, held_up_until_s)
+            opened[0](heard.spoken[n * 320 : n * 320 + 320], 16_000, came_at)
+
+    deliver(0.0, 1.0)
+    deliver(1.0, 1.5, held_up_until_s=1.5)
+    heard.capture.start(1, begin + 1.5)
+    deliver(1.5, 2.0)
+    heard.capture.stop(begin + 2.1)
+    deliver(2.0, 2.6, held_up_until_s=2.4)
+    assert bytes(heard.ended[0].audio) == heard.between(1.2, 2.3)
