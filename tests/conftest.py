@@ -31,9 +31,16 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 
+@pytest.fixture(scope="session")
+def runtime_folder(tmp_path_factory):
+    """Where there is none, every client of a sound server makes one of its own in /tmp, and leaves it there."""
+    return tmp_path_factory.mktemp("runtime")
+
+
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
+def own_folders(tmp_path, monkeypatch, runtime_folder):
     """No test reads the user's settings, key or log."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime_folder))
     for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
     for variable in ("SELAM_API_KEY", "SELAM_TOKEN", "SELAM_SERVER", "SELAM_VOICE", "SELAM_LANGUAGE", "SELAM_CONFIG"):

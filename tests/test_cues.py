@@ -7,9 +7,12 @@ import pytest
 
 from selam_cli.sound.cues import HIGH_HZ, LOW_HZ
 from tests.support.lines import talk_json
+from tests.support.speech import mended
 from tests.support.voice_server import voice_server
 
 SILENT, LOW, HIGH = "silent", "low", "high"
+RATE = 48_000
+"""Of the recordings."""
 
 
 @asynccontextmanager
@@ -25,7 +28,7 @@ async def talking(folder, *arguments, cues=True):
         yield server, engine
 
 
-def strength(sound, hertz, rate_hz=16_000):
+def strength(sound, hertz, rate_hz=RATE):
     """Return how strong a pitch is in each 13 ms, in int16 units."""
     size = rate_hz * 13 // 1_000
     blocks = sound[: len(sound) // size * size].reshape(-1, size)
@@ -34,9 +37,17 @@ def strength(sound, hertz, rate_hz=16_000):
 
 
 def notes(recorded):
+    recorded = mended(recorded, RATE)
     low, high = strength(recorded, LOW_HZ), strength(recorded, HIGH_HZ)
     told = [SILENT if max(a, b) < 300 else LOW if a > b else HIGH for a, b in zip(low, high, strict=True)]
     return [note for note, before in zip(told, [SILENT, *told], strict=False) if note not in (before, SILENT)]
+
+
+def is_torn(heard):
+    """Say whether a server without time tore what the microphone heard: cues alone have nothing above 4 kHz."""
+    spectrum = np.fft.rfft(heard.astype(np.float64))
+    spectrum[: 4_000 * len(heard) // RATE] = 0
+    return np.abs(np.fft.irfft(spectrum, len(heard))).max() > 20
 
 
 async def talk_and_let_go(engine, number=1):
@@ -48,10 +59,10 @@ async def talk_and_let_go(engine, number=1):
 
 async def test_on_rises_off_falls_and_thrown_away_stays_low(sound_card, tmp_path):
     async with talking(tmp_path) as (_, engine):
-        with sound_card.recording() as recordings:
+        with sound_card.recording(RATE) as recordings:
             await talk_and_let_go(engine)
         assert notes(recordings[0]) == [LOW, HIGH, HIGH, LOW]
-        with sound_card.recording() as recordings:
+        with sound_card.recording(RATE) as recordings:
             engine.send("press")
             await engine.until("talk_started", count=2)
             engine.send("discard")
@@ -63,7 +74,7 @@ async def test_on_rises_off_falls_and_thrown_away_stays_low(sound_card, tmp_path
 async def test_there_are_cues_only_where_they_are_wanted(sound_card, tmp_path, quiet):
     arguments = ["--output", "null"] if quiet == "without them" else []
     async with talking(tmp_path, *arguments, cues=quiet != "by the settings") as (_, engine):
-        with sound_card.recording() as recordings:
+        with sound_card.recording(RATE) as recordings:
             command = {"by the command": "cues off", "by the volume": "volume 0", "by the mute": "mute on"}.get(quiet)
             if command is not None:
                 engine.send(command)
@@ -76,15 +87,24 @@ async def test_there_are_cues_only_where_they_are_wanted(sound_card, tmp_path, q
 
 
 async def test_a_microphone_beside_a_loudspeaker_sends_none_of_them(sound_card, tmp_path):
+    judged = 0
     async with talking(tmp_path) as (server, engine):
-        with sound_card.loudspeaker(), sound_card.recording() as recordings:
-            for number in (1, 2):
-                engine.send("press")
-                await engine.until("talk_started", count=number)
-                await server.until(lambda number=number: len(server.audio) >= number * 16_000)
-                engine.send("release")
-                await engine.until("talk_ended", count=number)
-    sent = np.frombuffer(server.audio, "<i2")
-    assert max(strength(recordings[0], LOW_HZ)) > 1_000, "they sounded"
-    assert sent.any(), "the microphone heard the speaker"
-    assert max(*strength(sent, LOW_HZ), *strength(sent, HIGH_HZ)) < 60
+        with sound_card.loudspeaker():
+            for pair in range(3):
+                before = len(server.audio)
+                with sound_card.recording(RATE, sink="mic") as recordings:
+                    for number in (2 * pair + 1, 2 * pair + 2):
+                        wanted = len(server.audio) + 16_000
+                        engine.send("press")
+                        await engine.until("talk_started", count=number)
+                        await server.until(lambda wanted=wanted: len(server.audio) >= wanted)
+                        engine.send("release")
+                        await engine.until("talk_ended", count=number)
+                sent = np.frombuffer(server.audio[before:], "<i2")
+                assert max(strength(recordings[0], LOW_HZ)) > 1_000, "they sounded"
+                assert sent.any(), "the microphone heard the speaker"
+                # What is torn is no pitch any more, and no filter takes it out.
+                if not is_torn(recordings[0]):
+                    assert max(*strength(sent, LOW_HZ, 16_000), *strength(sent, HIGH_HZ, 16_000)) < 60
+                    judged += 1
+    assert judged, "not once did the sound server get the time it needs"

@@ -174,12 +174,12 @@ class VirtualSoundCard:
                 env={**os.environ, **self.environment}, stdout=file,
             )  # fmt: skip
             recorded: list[np.ndarray] = []
-            give_up_at = time.monotonic() + 10
-            while path.stat().st_size == 0 and time.monotonic() < give_up_at:
-                time.sleep(0.01)  # the recorder says nothing of when it has begun
             try:
+                _wait_for_growth(path, recorder, 1)
                 yield recorded
-                time.sleep(0.3)  # what was played last is on its way through the monitor
+                # What was played last is on its way through the monitor, which takes longer on a machine that is busy:
+                # so half a second is waited for by the card's own clock.
+                _wait_for_growth(path, recorder, rate_hz * channels)
             finally:
                 recorder.terminate()
                 recorder.wait()
@@ -206,6 +206,15 @@ class VirtualSoundCard:
         environment = {**os.environ, **self.environment}
         outcome = subprocess.run(["pactl", *arguments], env=environment, capture_output=True, text=True, check=False)
         return outcome.stdout
+
+
+def _wait_for_growth(path: Path, recorder: subprocess.Popen[bytes], least_bytes: int) -> None:
+    """Wait until so much more has been recorded, or the recorder has ended, for its sound server is gone."""
+    wanted, give_up_at = path.stat().st_size + least_bytes, time.monotonic() + 20
+    while path.stat().st_size < wanted and recorder.poll() is None:
+        if time.monotonic() > give_up_at:
+            raise RuntimeError("the virtual sound card does not play")
+        time.sleep(0.01)  # the recorder says nothing of when it has begun, nor of where it is
 
 
 def _described(kind: str, name: str) -> str:
