@@ -19,6 +19,10 @@ from selam_cli.sound.mini_system import Entry, SoundSystem, ask_nothing, on_soun
 from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, silence
 
 INPUT_BLOCK_MS: Final = 20
+INPUT_BLOCKS: Final = 100
+"""How many of them the sound server keeps for us: it throws away what it cannot hand on in time, and with the library's
+own three that is what comes after 60 ms. A block is handed on when it is full, so keeping more delays nothing."""
+
 OUTPUT_BLOCK_MS: Final = 20
 OUTPUT_RATE_HZ: Final = 48_000
 
@@ -162,6 +166,7 @@ class _Input:
                 nchannels=1,
                 sample_rate=WIRE_RATE_HZ,
                 buffersize_msec=INPUT_BLOCK_MS,
+                callback_periods=INPUT_BLOCKS,
                 device_id=_device_id(device),
                 backends=_backends(device),
                 app_name="selam-voice",

@@ -59,6 +59,21 @@ def test_speech_reaches_the_microphone_whole(library, environment, sound_card):
     in_a_process_of_its_own("hear_speech", environment)
 
 
+def test_speech_that_the_sound_server_is_late_with_is_whole_as_well(library, environment, sound_card):
+    """It gets no time for a while, and then hands on in one go what was said meanwhile."""
+    in_a_process_of_its_own("hear_speech_late", {**environment, "SERVER": str(sound_card.pid)})
+
+
+async def hear_speech_late():
+    hearing = asyncio.create_task(hear_speech(lambda _: None))
+    for _ in range(4):
+        await asyncio.sleep(0.6)
+        os.kill(int(os.environ["SERVER"]), signal.SIGSTOP)
+        await asyncio.sleep(0.3)
+        os.kill(int(os.environ["SERVER"]), signal.SIGCONT)
+    await hearing
+
+
 async def hear_speech(on_lost=pytest.fail):
     card = _card()
     said, blocks, times = spoken(SENTENCE), [], []
