@@ -60,11 +60,12 @@ class Lines:
         def last() -> dict | None:
             return next((line for line in reversed(self.written) if line["event"] == event), None)
 
+        def is_such() -> object:
+            return (line := last()) is not None and condition(line)
+
         async with self._changed:
             try:
-                await asyncio.wait_for(
-                    self._changed.wait_for(lambda: ((line := last()) is not None and condition(line)) or self._over), 30
-                )
+                await asyncio.wait_for(self._changed.wait_for(lambda: is_such() or self._over), PATIENCE_S)
             except TimeoutError:
                 raise AssertionError(f"the last {event} is {last()}; last: {self.written[-5:]}") from None
         if self._over:
