@@ -12,7 +12,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +58,10 @@ class LogFile:
     def __init__(self, path: Path | None, *descriptors: int) -> None:
         self.path = path
         self._descriptors = descriptors
+        self.problem = ""
+        """Why it could not be opened or written, the first time that it could not."""
+        self.on_problem: Callable[[str], None] = lambda _: None
+        """Called with that once, in whichever thread had something to write."""
 
     def open(self) -> None:
         """Lead the descriptors to the file, moved aside where it is full."""
@@ -85,6 +89,12 @@ class LogFile:
         except FileNotFoundError:
             return False
 
+    def failed(self, problem: str) -> None:
+        """It could not be opened or written."""
+        if not self.problem:
+            self.problem = problem
+            self.on_problem(problem)
+
     @staticmethod
     def _move_aside(path: Path) -> None:
         older = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, OLDER_KEPT + 1))]
@@ -93,10 +103,20 @@ class LogFile:
                 source.replace(target)  # on Windows not while somebody has it open: then another time
 
     def _lead(self) -> None:
-        opened = _opened(self.path)
+        opened = self._opened()
         for descriptor in self._descriptors:
             os.dup2(opened, descriptor)
         os.close(opened)
+
+    def _opened(self) -> int:
+        if self.path is None:
+            self.failed("its folder cannot be made")
+        else:
+            try:
+                return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            except OSError as error:
+                self.failed(_why(error))
+        return os.open(os.devnull, os.O_WRONLY)
 
 
 class LogHandler(logging.Handler):
@@ -109,8 +129,11 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record; never raises."""
-        with contextlib.suppress(OSError):
+        try:
             os.write(2, f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            self._file.failed(_why(error))
+        else:
             self._file.tend()
 
 
@@ -144,11 +167,8 @@ def add_to_log(kind: str, text: str, redactor: Redactor) -> Path | None:
         return None
 
 
-def _opened(path: Path | None) -> int:
-    if path is not None:
-        with contextlib.suppress(OSError):
-            return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    return os.open(os.devnull, os.O_WRONLY)
+def _why(error: OSError) -> str:
+    return error.strerror or "an unknown fault"
 
 
 @contextlib.contextmanager

@@ -118,13 +118,22 @@ def test_what_a_library_prints_goes_where_the_log_is_now(log):
 
 
 @posix
-@pytest.mark.parametrize("fault", ["a folder that cannot be made", "a full disk"])
-async def test_nothing_depends_on_it(tmp_path, question, fault):
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("a folder that cannot be made", "its folder cannot be made"),
+        ("a full disk", "No space left on device"),
+        ("a folder in its place", "Is a directory"),
+    ],
+)
+async def test_nothing_depends_on_it_and_that_it_cannot_be_written_is_told_once(tmp_path, question, fault, why):
     state = tmp_path / "state"
     if fault == "a full disk":
         log = state / "selam-voice" / "log"
         log.mkdir(parents=True)
         (log / "selam-voice.log").symlink_to("/dev/full")
+    elif fault == "a folder in its place":
+        (state / "selam-voice" / "log" / "selam-voice.log").mkdir(parents=True)
     else:
         state.write_text("a file stands here")
     async with voice_server() as server:
@@ -137,6 +146,9 @@ async def test_nothing_depends_on_it(tmp_path, question, fault):
             engine.send("quit")
             assert await engine.ended() == 0
     assert engine.errors == b""
+    told = [line["message"] for line in engine.events("notice") if line["code"] == "log_unwritable"]
+    assert told == [f"The log cannot be written: {why}."]
+    assert engine.written[0]["event"] == "hello"
 
 
 async def test_the_embedded_agent_writes_there_too(log, question, monkeypatch):

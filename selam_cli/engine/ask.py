@@ -23,7 +23,7 @@ from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.jsonl import LineWriter
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.engine.standard_streams import StandardStreams
-from selam_cli.engine.talk_json import end_on_signals, run_loop
+from selam_cli.engine.talk_json import end_on_signals, run_loop, tell_of_log
 from selam_cli.engine.target import Target
 from selam_cli.errors import ConnectionFailed, SelamError, SessionError, UsageFault
 from selam_cli.settings import Settings
@@ -97,6 +97,7 @@ class _Turn:
     async def run(self) -> int:
         self._loop = loop = asyncio.get_running_loop()
         end_on_signals(loop, self._engine.quit)
+        tell_of_log(self._streams.log, loop, self._engine)
         speaker = None
         if self._settings.output not in {None, "null"}:
             speaker = open_speaker(self._settings.output, self._player.make_pull, lambda _: None, loop=loop)

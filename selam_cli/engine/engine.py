@@ -102,9 +102,9 @@ class VoiceEngine:
         self._tell_of_missing_key()
         self._warn_of_mismatch()
         try:
+            opening = asyncio.create_task(self._open_devices())
             self._start_link()
-            if self._with_devices:
-                await self._unless_quit(self._open_devices())
+            await self._unless_quit(opening)
         except SelamError as error:
             self.fail(error)
         await self._quit.wait()
@@ -112,12 +112,14 @@ class VoiceEngine:
         return self._status
 
     async def _open_devices(self) -> None:
+        if not self._with_devices:
+            return
         await self.devices.open()
         await self.conversation.hearing.load()
 
-    async def _unless_quit(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that may take for ever, as a sound server does that stands still; not past `quit`."""
-        doing, quitting = asyncio.create_task(work), asyncio.create_task(self._quit.wait())
+    async def _unless_quit(self, doing: asyncio.Task[None]) -> None:
+        """Wait for what may take for ever, as a sound server does that stands still, but not past `quit`."""
+        quitting = asyncio.create_task(self._quit.wait())
         try:
             await asyncio.wait({doing, quitting}, return_when=asyncio.FIRST_COMPLETED)
             if doing.done():
@@ -137,6 +139,10 @@ class VoiceEngine:
         self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=True))
         self._failure = error
         self.quit(error.exit_code)
+
+    def tell(self, notice: events.Notice) -> None:
+        """Tell of something that the process has met with besides the conversation."""
+        self._emit(notice)
 
     @property
     def failure(self) -> SelamError | None:

@@ -56,6 +56,12 @@ def dropped(seconds: float) -> Notice:
     return Notice("dropped", "warning", sentence, "Mute the microphone for a while, or use push-to-talk.")
 
 
+def unlogged(problem: str) -> Notice:
+    """Tell that nothing more stands in the log; whatever else is done does not depend on it."""
+    remedy = "Make room, or see to its folder: selam-voice doctor says where it is."
+    return Notice("log_unwritable", "warning", f"The log cannot be written: {problem}.", remedy)
+
+
 def too_long(most_s: int) -> Notice:
     """Tell that an utterance was ended, for it had lasted as long as one may."""
     sentence = f"{most_s} seconds are the most that one utterance may last."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from selam_cli.engine import terminal_modes
+from selam_cli.engine import notices, terminal_modes
 from selam_cli.engine.commands import UnknownCommand, Verb, parse_command
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.events import Event
@@ -80,6 +81,7 @@ async def _converse(
     writer = LineWriter(streams.output_fd, on_closed, target.redactor)
     engine = VoiceEngine(settings, target, _stamped(writer, started_at))
     end_on_signals(loop, engine.quit)
+    tell_of_log(streams.log, loop, engine)
     read_lines(0, loop, on_line)
     _tend_regularly(streams.log, loop)
     status = await engine.run()
@@ -88,6 +90,18 @@ async def _converse(
         terminal_modes.restore(saved_modes)
     await asyncio.to_thread(writer.close)
     return status, writer.failure or engine.failure, engine.devices.hung
+
+
+def tell_of_log(file: LogFile, loop: asyncio.AbstractEventLoop, engine: VoiceEngine) -> None:
+    """Have the engine tell, once, that the log cannot be written, now or whenever that turns out."""
+
+    def on_problem(problem: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
+            loop.call_soon_threadsafe(engine.tell, notices.unlogged(problem))
+
+    file.on_problem = on_problem
+    if file.problem:
+        on_problem(file.problem)
 
 
 def _tend_regularly(file: LogFile, loop: asyncio.AbstractEventLoop) -> None:
