@@ -46,6 +46,8 @@ def own_folders(tmp_path, monkeypatch, runtime_folder):
     for variable in ("SELAM_API_KEY", "SELAM_TOKEN", "SELAM_SERVER", "SELAM_VOICE", "SELAM_LANGUAGE", "SELAM_CONFIG"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")  # nor the user's key store
+    for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(variable)  # nor their proxy
     for variable in suite_canary.VARIABLES:
         monkeypatch.setenv(variable, suite_canary.KEY)
 

@@ -1,9 +1,11 @@
 """An engine's process that dies, hangs or goes mad costs the turn it was at: no other turn, no other session."""
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from selam_cli.agent.hearing import sphinx
@@ -17,11 +19,11 @@ from selam_cli.agent.worker.process import Program
 from selam_cli.core.protocol import AudioChunk, StartSession
 from tests.agent.test_server import CLOSING, caller, chunks
 from tests.support.embedded_agent import embedded_with
+from tests.support.jumping_clock import while_time_flies
 from tests.support.needs import need
 from tests.support.speech import spoken
 from tests.support.troubled import TROUBLE_FILE, TROUBLES
 
-TOO_LONG_S = 2.0
 SESSION = StartSession("aria")
 LONG_REMARK = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
 
@@ -70,8 +72,17 @@ class Talks:
         return final, errors, chunk_count
 
 
+def somebody_stands_still():
+    """Say whether a process of an engine has been stopped, so that nothing but a time-out goes on."""
+    states = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            states.append(process.status())
+    return psutil.STATUS_STOPPED in states
+
+
 async def test_hearing(order):
-    program = Program("pocketsphinx", "tests.support.troubled:TroubledSphinx", hang_after_s=TOO_LONG_S)
+    program = Program("pocketsphinx", "tests.support.troubled:TroubledSphinx")
     hearer = HearerInWorkers(program, sphinx.LANGUAGES, workers=2)
     async with two_sessions(hearer, Espeak.installed()) as (one, other):
         question = chunks(spoken("What time is it in London right now?"))
@@ -80,7 +91,7 @@ async def test_hearing(order):
         talks = Talks(one)
         for trouble in TROUBLES:
             order(trouble)
-            understood, ((error_type, message),), sound = await talks.turn()
+            understood, ((error_type, message),), sound = await while_time_flies(talks.turn(), somebody_stands_still)
             assert (understood, error_type, sound) == ([], "audio_error", 0), trouble
             assert message.startswith("The hearing (pocketsphinx)")
         understood, errors, sound = await talks.turn()
@@ -96,7 +107,7 @@ async def test_speaking_by_the_library(order, monkeypatch):
     monkeypatch.setattr(espeak_process, "_PROGRAM", "tests.support.troubled")
     found = EspeakLibrary.installed()
     need("espeakng-loader", found)
-    library = EspeakLibrary(found.languages, stuck_after_s=TOO_LONG_S)
+    library = EspeakLibrary(found.languages)
     async with two_sessions(reliable_hearer(), Espeak([library])) as (one, other):
         await other.say(*chunks(spoken(LONG_REMARK)), AudioChunk(CLOSING))
         await other.until("audio_chunk")
@@ -106,7 +117,7 @@ async def test_speaking_by_the_library(order, monkeypatch):
         talks, cut_short = Talks(one), 0
         for trouble in TROUBLES:
             order(trouble)
-            understood, ((error_type, message),), sound = await talks.turn()
+            understood, ((error_type, message),), sound = await while_time_flies(talks.turn(), somebody_stands_still)
             assert (understood, error_type) == (["hello there"], "audio_error"), trouble
             assert message.startswith("The voice espeak-ng failed: ")
             assert "You said: hello there" in one.payloads("response")[-1]["text"]
@@ -125,7 +136,7 @@ async def test_speaking_by_the_program(tmp_path):
     trouble, program = tmp_path / "trouble", tmp_path / "espeak-ng"
     program.write_text(f'#!/bin/sh\nif [ -e {trouble} ]; then . {trouble}; fi\nexec {real._path} "$@"\n')
     program.chmod(0o755)
-    voice = Espeak([EspeakProgram(str(program), real.languages, stuck_after_s=TOO_LONG_S)])
+    voice = Espeak([EspeakProgram(str(program), real.languages)])
     async with two_sessions(reliable_hearer(), voice) as (one, other):
         await other.say(*chunks(spoken(LONG_REMARK)), AudioChunk(CLOSING))
         await other.until("audio_chunk", 5)
@@ -137,7 +148,7 @@ async def test_speaking_by_the_program(tmp_path):
             ("head -c 30 /dev/zero; exit", "broke off"),
         ):
             trouble.write_text(does)
-            understood, ((error_type, message),), sound = await talks.turn()
+            understood, ((error_type, message),), sound = await while_time_flies(talks.turn(), somebody_stands_still)
             assert (understood, error_type, sound) == (["hello there"], "audio_error", 0), does
             assert says in message
         trouble.unlink()

@@ -9,6 +9,7 @@ from selam_cli.agent.limits import NO_LIMITS, PUBLIC, SPEECH_BYTES_PER_S, Limits
 from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioChunk, Control, StartSession
 from tests.agent.test_server import CLOSING, Caller, agent, bare_socket, caller, chunks, sentence
+from tests.support.jumping_clock import clock_ahead
 
 CHUNK_BYTES = round(0.1 * SPEECH_BYTES_PER_S) + 100
 
@@ -66,22 +67,6 @@ def test_who_is_overdue(now, session_since, free_since, heard_at, status):
     stay = Stay(PUBLIC, 0.0)
     stay.heard(100, heard_at)
     assert stay.overdue(now, session_since=session_since, free_since=free_since) == status
-
-
-def clock_ahead():
-    """Return how to put the loop's clock forward: what was to happen until then happens at once.
-
-    By less than 45 s since anything was sent or received, after which both ends take each other for gone.
-    """
-    loop, ahead_s = asyncio.get_running_loop(), 0.0
-    real = loop.time
-
-    def forward(seconds):
-        nonlocal ahead_s
-        ahead_s += seconds
-
-    loop.time = lambda: real() + ahead_s
-    return forward
 
 
 @pytest.mark.parametrize(("limits", "status"), [(Limits(idle_s=15), "idle"), (Limits(session_s=15), "time_limit")])

@@ -13,6 +13,7 @@ from selam_cli.agent_settings import AgentSettings
 from selam_cli.core.protocol import AudioChunk, StartSession
 from tests.agent.test_server import CLOSING, caller, chunks
 from tests.support.embedded_agent import embedded_agent
+from tests.support.jumping_clock import while_time_flies
 from tests.support.openai_server import (
     END,
     OpenAIServer,
@@ -72,7 +73,7 @@ async def session(stage):
         settings = AgentSettings(
             hearing="openai", hearing_url=urls[HEARING], hearing_key=KEY,
             thinking="openai", thinking_url=urls[THINKING], thinking_key=KEY, thinking_model="m",
-            speaking="openai", speaking_url=urls[SPEAKING], speaking_key=KEY, patience_s=1,
+            speaking="openai", speaking_url=urls[SPEAKING], speaking_key=KEY,
         )  # fmt: skip
         agent = await stack.enter_async_context(embedded_agent(settings))
         user = await stack.enter_async_context(caller(agent.url, StartSession("aria")))
@@ -93,7 +94,7 @@ async def turn_with(user, bad: OpenAIServer, stage, behaviour) -> Turn:
             told = await turn(user)
     else:
         bad.answers = {stage: behaviour}
-        told = await turn(user)
+        told = await while_time_flies(turn(user), lambda: any(request.hangs for request in bad.received))
     bad.answers = AS_THEY_SHOULD
     after = await turn(user)
     assert (after.understood, after.answer, after.errors, after.sound) == (QUESTION, ANSWER, [], WHOLE)

@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import os
 
 import numpy as np
+import pytest
 
 from selam_cli.agent.hearing import sphinx
 from selam_cli.agent_settings import AgentSettings
@@ -20,12 +22,16 @@ ANSWER = (
     "The weather today will be sunny in the morning. In the afternoon some clouds come in from the west, and there "
     "may be a little rain. Tomorrow it will be much colder, so take a coat with you."
 )
-SHORT_ANSWER = ANSWER.partition(" Tomorrow")[0]
+SHORT_ANSWER = ANSWER if os.environ.get("SELAM_SOAK") == "1" else ANSWER.partition(", and there")[0]
+QUESTION = "Hello there."
 WAYS = ("Stop.", "Stop, please.", "Please stop.")
 ECHO = 0.1
 """−20 dB."""
 
 BEFORE_MS, AFTER_MS = 500, 1_000
+
+AT_ONCE = 6
+"""Sessions: with more of them each would wait for its turn to be heard for long, on a machine that is slow."""
 
 
 def with_a_voice(server: OpenAIServer, sound: np.ndarray | None):  # noqa: F811  # the fixture
@@ -48,7 +54,7 @@ def echo_of(payload) -> np.ndarray:
 
 async def is_stopped(user, word: np.ndarray) -> bool:
     """Say a word over the reply's echo; return whether the reply ends there, or goes on."""
-    await user.say(*chunks(spoken("What will the weather be like?")), AudioChunk(CLOSING))
+    await user.say(*chunks(spoken(QUESTION)), AudioChunk(CLOSING))
     await user.until("audio_chunk", 15)
     heard = np.concatenate([echo_of(payload) for payload in user.payloads("audio_chunk")])
     before, after = 16 * BEFORE_MS, 16 * AFTER_MS
@@ -63,12 +69,14 @@ async def is_stopped(user, word: np.ndarray) -> bool:
     return ends in done
 
 
+@pytest.mark.timeout(300)
 async def test_stop_over_a_reply_stops_it(server):  # noqa: F811
     recordings = list(itertools.product(WAYS, questions().voices))
+    free = asyncio.Semaphore(AT_ONCE)
     async with embedded_agent(with_a_voice(server, None)) as agent:
 
         async def outcome(text: str, voice: str) -> bool:
-            async with caller(agent.url, StartSession("aria", interrupt_threshold=8)) as user:
+            async with free, caller(agent.url, StartSession("aria", interrupt_threshold=8)) as user:
                 return await is_stopped(user, spoken(text, voice))
 
         stopped = await asyncio.gather(*(outcome(*recording) for recording in recordings))
@@ -79,7 +87,7 @@ async def test_stop_over_a_reply_stops_it(server):  # noqa: F811
 async def reply_with_its_echo(url: str, voice: str) -> list[str]:
     """Have a reply while the microphone hears it; return all that was understood meanwhile and just after."""
     async with caller(url, StartSession(voice, interrupt_threshold=8)) as user:
-        await user.say(*chunks(spoken("What will the weather be like?")), AudioChunk(CLOSING))
+        await user.say(*chunks(spoken(QUESTION)), AudioChunk(CLOSING))
         rest = np.zeros(112)  # 7 ms: no frame of the echo is one of the reply
         for number in itertools.count(1):
             chunk = asyncio.create_task(user.until("audio_chunk", number))

@@ -34,6 +34,8 @@ class Received:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     arrived_on: int = 0
     """Which connection it came by."""
+    hangs: bool = False
+    """Whether nothing more of the answer will come."""
 
 
 Handler = Callable[[web.Request, Received], Awaitable[web.StreamResponse]]
@@ -156,7 +158,7 @@ def streams(
 ) -> Handler:
     """Send pieces as they stand; an event among them is waited for before the next."""
 
-    async def handle(request: web.Request, _: Received) -> web.StreamResponse:
+    async def handle(request: web.Request, received: Received) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": content_type})
         await response.prepare(request)
         for piece in pieces:
@@ -165,7 +167,7 @@ def streams(
             else:
                 await response.write(piece)
         if then_hangs:
-            await asyncio.Event().wait()
+            await hangs(request, received)
         return response
 
     return handle
@@ -203,8 +205,9 @@ def in_turn(*handlers: Handler) -> Handler:
     return handle
 
 
-async def hangs(_: web.Request, __: Received) -> web.StreamResponse:
+async def hangs(_: web.Request, received: Received) -> web.StreamResponse:
     """Never answer."""
+    received.hangs = True
     await asyncio.Event().wait()
     raise AssertionError
 
