@@ -384,13 +384,15 @@ async def test_a_quiet_room_is_no_silent_microphone(card):
 
 
 @pytest.mark.parametrize(
-    ("room", "settings", "severity", "told"),
+    ("library", "room", "settings", "severity", "told"),
     [
-        ("hum", "", "info", "dBFS: a vad_threshold of"),
-        ("hum", PER_TURN, "info", "dBFS: a vad_threshold of"),
-        ("voice", "", "warning", "spoke"),
-        ("nothing", "", "warning", "silent"),
+        ("portaudio", "hum", "", "info", "dBFS: a vad_threshold of"),
+        ("miniaudio", "hum", "", "info", "dBFS: a vad_threshold of"),
+        ("miniaudio", "hum", PER_TURN, "info", "dBFS: a vad_threshold of"),
+        ("portaudio", "voice", "", "warning", "spoke"),
+        ("portaudio", "nothing", "", "warning", "silent"),
     ],
+    indirect=["library"],
 )
 async def test_a_room_is_measured_by_its_sound(card, library, room, settings, severity, told):
     hum = np.random.default_rng(1).normal(0, 500, 6 * 16_000).astype(np.int16)
@@ -412,8 +414,13 @@ async def test_a_room_is_measured_by_its_sound(card, library, room, settings, se
 
 
 @pytest.mark.parametrize(
-    ("rate_hz", "channels"), [(8_000, 1), (11_025, 1), (22_050, 2), (44_100, 2), (96_000, 1), (96_000, 6)]
-)
+    ("library", "rate_hz", "channels"),
+    [
+        ("portaudio", 8_000, 1), ("portaudio", 44_100, 2), ("portaudio", 96_000, 6),
+        ("miniaudio", 11_025, 1), ("miniaudio", 22_050, 2), ("miniaudio", 96_000, 1),
+    ],
+    indirect=["library"],
+)  # fmt: skip
 async def test_any_rate_and_any_channels_will_do(card, library, rate_hz, channels):
     said = trimmed(spoken(FIRST))
     card.plug("Odd", rate_hz, channels)
