@@ -157,6 +157,7 @@ class Conversation:
 
     def _begin_answer(self, turn: Turn, utterance: Utterance) -> None:
         self._drop(self._breaking_in)
+        self._breaking_in = None
         watch = TurnWatch(self._metrics, self._tell)
         answering = _Answering(Reply(turn, watch.send), watch)
         if self._answering is None:

@@ -26,7 +26,10 @@ CLOSING = AudioChunk(bytes(2 * 16_000))
 
 
 class Scripted:
-    """Answers every utterance with the same parts; an exception among them is raised, a number is a wait in seconds."""
+    """Answers every utterance with the same parts; an exception among them is raised, a number is a wait in seconds.
+
+    So are exceptions among the words that it understands, one text an utterance, and those with a number take so long.
+    """
 
     def __init__(self, *parts, words=("hello",)):
         self.parts = parts
@@ -61,6 +64,9 @@ class ScriptedTurn:
         self.dialogue.asked.append(utterance)
         assert self.fed.startswith(utterance.audio), "what was fed as it came is the utterance and the silence after it"
         words = next(self.dialogue.words, "hello")
+        if isinstance(words, tuple):
+            seconds, words = words
+            await asyncio.sleep(seconds)
         if isinstance(words, Exception):
             raise words
         return Understood(words, has_words=bool(words))
@@ -255,6 +261,22 @@ async def test_words_into_a_reply_cut_it_off_and_what_was_heard_of_it_is_remembe
                  for wanted in (session.messages(AudioEnd)[0], Transcription("stop")))  # fmt: skip
     assert end < text
     await session.until(AudioEnd, 2)
+
+
+@on_a_jumping_clock
+async def test_what_was_dropped_before_it_was_understood_has_no_end_to_be_told():
+    session = Session(*REPLY, words=((1.0, ""), (60.0, "hello"), "there", "again"))
+    session.speak()
+    session.speak()
+    await session.until(AudioEnd)  # the first was no words
+    session.speak()  # the second is not waited for
+    await session.until(ReplyChunk, 10)
+    session.conversation.hear(AudioChunk(spoken("Hello there.").tobytes()))
+    session.responder.on_partial("again")
+    session.conversation.hear(CLOSING)
+    await session.until(Transcription, 3)
+    assert [message.text for message in session.messages(Transcription)] == ["there", "again", "again"]
+    assert len(session.messages(AudioEnd)) == 2
 
 
 @on_a_jumping_clock
