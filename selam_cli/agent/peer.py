@@ -30,10 +30,11 @@ class Peer:
         self.is_posting = False
         """Whether a POST of a long-polling client is under way."""
 
-    def note_closed(self) -> None:
-        """Its WebSocket is closed."""
+    def note_closed(self, *, polls_on: bool) -> None:
+        """Its WebSocket is closed, and the client gone with it but where it only tried one and `polls_on`."""
         self.websocket = None
-        self._gone.set()
+        if not polls_on:
+            self._gone.set()
 
     async def unless_gone(self, farewell: Coroutine[Any, Any, None]) -> None:
         """Say goodbye; with the WebSocket closed meanwhile, the library would wait for ever for its last words."""

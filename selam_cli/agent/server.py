@@ -218,7 +218,7 @@ class AgentServer:
         headers = request.headers.copy()
         headers.popall("Sec-WebSocket-Extensions", None)
         request = request.clone(headers=headers)
-        if peer is not None:
+        if peer is not None and peer.websocket is None:  # it has no second one, which the library refuses
             self._runs_on(peer, request)
         try:
             return await handler(request)
@@ -229,7 +229,11 @@ class AgentServer:
             return web.Response(status=400)
         finally:
             if (peer := self._on_websockets.pop(id(request), None)) is not None:
-                peer.note_closed()
+                socket = self._sio.eio.sockets.get(peer.engine_sid)
+                polls_on = socket is not None and not socket.upgraded
+                if polls_on:
+                    socket.upgrading = False  # while the library thinks that it is, it lets a client poll in vain
+                peer.note_closed(polls_on=polls_on)
 
     async def _on_post(self, request: web.Request, handler: Handler, peer: Peer) -> web.StreamResponse:
         if peer.is_posting:  # its order would be lost, and its size counted once
@@ -270,6 +274,8 @@ class AgentServer:
         if is_full or socket.closed or not comes_from_clients(packet):
             self._let_go(peer)
             return
+        if peer.websocket is None:
+            await asyncio.sleep(0)  # a POST may hold many, and others are waiting
         await type(socket).receive(socket, packet)
 
     async def _on_packet(self, engine_sid: str, packet: str | bytes) -> None:

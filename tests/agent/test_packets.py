@@ -101,6 +101,20 @@ async def test_who_has_not_joined_has_nothing_long_to_say():
         await until_closed(socket)
 
 
+async def test_a_second_websocket_of_a_connection_is_refused_and_the_first_is_still_held_to_the_rules():
+    query = urlencode({"EIO": "4", "transport": "websocket", "api_key": KEY, "voice": "mekdes"})
+    async with (
+        agent() as (url, _),
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{url}/socket.io/?{query}") as socket,
+    ):
+        sid = json.loads((await socket.receive_str(timeout=20)).removeprefix("0"))["sid"]
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(f"{url}/socket.io/?{query}&sid={sid}")
+        await socket.send_str("9")
+        await until_closed(socket)
+
+
 # --- by long-polling --------------------------------------------------------------------------------------------------
 
 
@@ -141,8 +155,9 @@ async def test_who_polls_may_catch_up_with_more_than_sixteen_packets_and_more_th
     async with agent() as (url, _), poller(url) as client:
         assert await client.post(f'{EVENT}["start_session",{{"voice":"mekdes"}}]', *[loud] * 400) == 200
         answer = ""
-        while answer.count("validation_error") < 400:
-            answer += await client.get()
+        async with asyncio.timeout(20):
+            while answer.count("validation_error") < 400:
+                answer += await client.get()
         assert answer.count("validation_error") == 400
 
 
@@ -166,6 +181,27 @@ async def test_a_post_of_who_has_not_joined_is_not_waited_for_when_it_is_long():
     async with agent() as (url, _), poller(url, join=False) as client:
         assert await client.post("4" * (MAX_BYTES_BEFORE_JOINING + 1)) == 413
         assert await client.post(JOIN) == 200
+
+
+@pytest.mark.parametrize("says", ["6", None])
+async def test_who_tries_a_websocket_in_vain_polls_on_and_is_told_when_the_agent_stops(says):
+    async with agent() as (url, stop), poller(url) as client:
+        await client.post(f'{EVENT}["start_session",{{"voice":"mekdes"}}]')
+        async with client._http.ws_connect(client._address.replace("=polling", "=websocket")) as socket:
+            if says is not None:
+                await socket.send_str(says)
+                await until_closed(socket)
+        heard = ""
+        async with asyncio.timeout(20):
+            while "session_started" not in heard:
+                heard += await client.get()
+        waiting = asyncio.create_task(client.get())
+        assert await client.post(f'{EVENT}["control",{{"action":"interrupt"}}]') == 200
+        assert "control_ack" in await waiting
+        waiting = asyncio.create_task(client.get())
+        await client.post("3")  # so that the agent knows of who waits
+        stop.set()
+        assert "session_ended" in await waiting
 
 
 async def test_one_post_comes_after_another():
