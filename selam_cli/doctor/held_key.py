@@ -105,6 +105,9 @@ class _Listener:
     def on_leave(self, at: float) -> None:
         self._log.on_leave(at)
 
+    def on_back(self) -> None:
+        """It begins once."""
+
     def deadline(self) -> float | None:
         return self._log.deadline()
 

@@ -210,8 +210,8 @@ class SelamScreen(App[int]):
                 self.talk_key.on_talk_ended(time.monotonic())
             case events.Notice(code=code) if code in _REFUSALS:
                 self.talk_key.on_refused()
-            case events.StateChanged(phase=phase, listening=listening):
-                self.talk_key.on_state(phase, listening=listening)
+            case events.StateChanged(phase=phase, listening=listening, muted=muted):
+                self.talk_key.on_state(phase, listening=listening, muted=muted)
         self._inbox.put(event)
 
     def _on_engine_gone(self, status: int) -> None:

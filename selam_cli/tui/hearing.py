@@ -59,6 +59,9 @@ class KeyListener(Protocol):
     def on_leave(self, at: float) -> None:
         """No key will be heard from now on, for good or until the program is continued."""
 
+    def on_back(self) -> None:
+        """Keys are heard from now on: at the start, and when the program is continued."""
+
     def deadline(self) -> float | None:
         """When `tick` is due."""
 
@@ -138,6 +141,7 @@ class Hearing:
     def start(self) -> None:
         """Begin, or begin again: keys are read from now on."""
         self._quiet_at = time.monotonic()
+        self._listener.on_back()
 
     def hear(self, text: str) -> Iterator[Message]:
         """Take what was read; yield what the screen is to get."""

@@ -110,6 +110,9 @@ class KeyLog:
         """Nothing more will be heard for now."""
         self._talk_key.on_leave(at)
 
+    def on_back(self) -> None:
+        """Keys are heard again."""
+
     def deadline(self) -> float | None:
         """When silence will mean something."""
         return self._talk_key.deadline()

@@ -80,6 +80,8 @@ class TalkKey:
         self._refused = False
         self._phase = Phase.CONNECTING
         self._listening = True
+        self._muted = self._muted_while_away = False
+        self._closed = False
         self._button: Cells | None = None
         self._stepped_at = float("-inf")
         self.directly_fed = False
@@ -134,8 +136,19 @@ class TalkKey:
                 self._carry_out(self._machine.blur(at))
 
     def on_leave(self, at: float) -> None:
-        """Nothing will be heard any more, or not for a while: a latched microphone closes as well."""
-        self.stop(at)
+        """Nothing will be heard any more, or not for a while: a latched or open microphone closes as well."""
+        with self._lock:
+            self.stop(at)
+            if self._machine.mode is Mode.OPEN and not (self._muted or self._closed):
+                self._muted_while_away = True
+                self._send("mute", "on", None)
+
+    def on_back(self) -> None:
+        """Keys are heard again: a microphone that was open before is open."""
+        with self._lock:
+            if self._muted_while_away:
+                self._muted_while_away = False
+                self._send("mute", "off", None)
 
     def on_release_told(self, *, told: bool) -> None:
         """The terminal answered whether it tells releases."""
@@ -164,6 +177,7 @@ class TalkKey:
 
     def close(self, now: float) -> None:
         """The screen leaves: close the microphone."""
+        self._closed = True
         self.allow(allowed=False, now=now)
 
     def stop(self, now: float) -> None:
@@ -199,10 +213,10 @@ class TalkKey:
 
     # --- from the engine's thread -------------------------------------------------------------------------------------
 
-    def on_state(self, phase: Phase, *, listening: bool) -> None:
+    def on_state(self, phase: Phase, *, listening: bool, muted: bool = False) -> None:
         """Take note of what the engine says of itself: what Escape and an open microphone's key do depends on it."""
         with self._lock:
-            self._phase, self._listening = phase, listening
+            self._phase, self._listening, self._muted = phase, listening, muted
 
     def on_answered(self, command_id: int, now: float) -> None:
         """The engine has taken a press, or refused it (the microphone is muted), and said so before."""

@@ -36,6 +36,8 @@ class Unmoved:
 
     def on_leave(self, at: float) -> None: ...
 
+    def on_back(self) -> None: ...
+
     def deadline(self) -> float | None:
         return None
 

@@ -182,6 +182,14 @@ def test_leaving_for_a_while_closes_a_latched_microphone_too():
     assert played.sent == ["press 1.000000", "release 5.000000"]
 
 
+def test_a_microphone_that_the_user_muted_stays_so_over_a_leave():
+    played = Played(Mode.OPEN)
+    played.key.on_state(Phase.READY, listening=True, muted=True)
+    played.key.on_leave(5.0)
+    played.key.on_back()
+    assert played.sent == []
+
+
 def test_the_talk_key_is_the_screens_only_while_a_sheet_is_open():
     played = Played()
     assert played.key.on_edge("space", Edge.PRESS, 1.0)

@@ -313,6 +313,21 @@ def test_suspending_closes_a_latched_microphone(profile):
         screen.wait_for_text("READY")
 
 
+def test_suspending_closes_an_open_microphone_and_coming_back_opens_it():
+    """Nobody sees what it hears meanwhile."""
+    with played(KITTY, options={"ptt": "open"}) as screen:
+        screen.wait_for_text("READY")
+        screen.press("ctrl+z")
+        screen.wait_for_stop()
+        screen.wait_for_command("mute", "on")
+        assert ("mute", "off") not in screen.commands
+        os.kill(screen.process.pid, signal.SIGCONT)
+        screen.wait_for_command("mute", "off")
+        screen.tap("q")
+        assert screen.wait_for_exit() == 0
+        assert screen.commands[-1] == ("quit", "")
+
+
 READY_LINE = json.dumps(
     {
         "event": "state", "t": 0.0, "phase": "ready", "turn": 0,
