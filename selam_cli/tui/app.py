@@ -63,6 +63,8 @@ _VOLUME_STEP: Final = 5
 _REFUSALS: Final = frozenset({"muted", "ended"})
 """Notices that say that the engine did not take a press."""
 
+_OPENING_SHEETS: Final = frozenset({"settings", "devices", "help"})
+
 _BUSY: Final = frozenset({Phase.LISTENING, Phase.SPEAKING})
 
 
@@ -101,11 +103,12 @@ class SelamScreen(App[int]):
         Binding("m", "mute", "Mute"),
         Binding("plus,equals_sign", "louder(1)", "Louder"),
         Binding("minus", "louder(-1)", "Softer"),
-        Binding("s", "settings", "Settings"),
-        Binding("d", "devices", "Devices"),
+        # At once, in the order of the keys: what is typed next, Escape too, is for the sheet that opens.
+        Binding("s", "settings", "Settings", priority=True),
+        Binding("d", "devices", "Devices", priority=True),
         Binding("y", "latency", "Latency"),
         Binding("c", "screen.copy_text", "Copy"),
-        Binding("question_mark", "help", "Help"),
+        Binding("question_mark", "help", "Help", priority=True),
     ]
 
     def __init__(
@@ -350,6 +353,10 @@ class SelamScreen(App[int]):
         self._show(replace(self.state, latency_shown=not self.state.latency_shown))
 
     # --- sheets: while one is open, the talk key only types -----------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let the keys that open a sheet be typed in one: Textual asks an app's priority keys there, too."""
+        return False if action in _OPENING_SHEETS and self.screen.is_modal else super().check_action(action, parameters)
 
     def _open(self, sheet: Screen[Any], then: Callable[[Any], None] = lambda _: None) -> None:
         self.talk_key.allow(allowed=False, now=time.monotonic())

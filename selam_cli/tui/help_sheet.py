@@ -47,7 +47,7 @@ ADVICE: Final = (
 class HelpSheet(Sheet[None]):
     """Plain text that scrolls."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "close", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "close", "Close", priority=True)]
 
     def __init__(self, talk: TalkView, processing: Sequence[str]) -> None:
         super().__init__()

@@ -139,6 +139,22 @@ def test_a_sheet_closes_the_microphone_and_a_space_in_it_is_a_space(kitty):
         screen.wait_for_command("press", times=2)
 
 
+@PROFILES
+def test_what_is_typed_before_a_sheet_is_drawn_is_for_the_sheet(kitty):
+    escape = b"\x1b[27;1u" if kitty else b"\x1b\x1b[I"  # a plain one is an Escape only when nothing follows it
+    with played(kitty) as screen:
+        until_ready(screen)
+        screen.type("smed")
+        screen.tap("enter")
+        screen.wait_for_command("voice", "med")
+        for sheet in "?sd?":
+            screen.tap(sheet)
+            screen.send(escape)
+        screen.type("??pk")
+        screen.wait_for_command("listen", "off")
+        assert [verb for verb, _ in screen.commands] == ["levels", "voice", "devices", "pause", "listen"]
+
+
 def test_the_talk_key_works_in_a_window_too_small_to_show_anything():
     with played(columns=20, rows=5) as screen:
         screen.wait_for_text("small: 40×15")
