@@ -66,7 +66,9 @@ def look(lines: Lines, wish: dict[str, Any]) -> None:
 
 
 async def _try_both(lines: Lines, wish: dict[str, Any]) -> None:
-    roster = await _roster()
+    # Files in the place of both are called what they are called; a sound system may be waited for in vain.
+    devices_wanted = microphone.is_device(wish["input"]) or speaker.is_device(wish["output"])
+    roster = await _roster() if devices_wanted else Roster()
     for step, attempt, listed in (
         ("microphone", _try_microphone, roster.inputs),
         ("speaker", _try_speaker, roster.outputs),
