@@ -46,7 +46,7 @@ def clock_ahead():
     return forward
 
 
-async def while_time_flies(work, stands_still, *, step_s=5.0):
+async def while_time_flies(work, stands_still=lambda: True, *, step_s=5.0):
     """Await some work; while `stands_still` says that nothing but a time-out can go on, let that time pass at once."""
     forward, working = clock_ahead(), asyncio.ensure_future(work)
     while not working.done():
