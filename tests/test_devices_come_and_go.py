@@ -12,7 +12,7 @@ from selam_cli.core.protocol import AudioEnd, ReplyChunk
 from tests.support.lines import talk_json
 from tests.support.needs import need_programs
 from tests.support.sound_libraries import library_environment
-from tests.support.speech import correlation, heard_in_pieces, spoken, trimmed
+from tests.support.speech import as_heard, correlation, heard_in_pieces, spoken, trimmed
 from tests.support.voice_server import voice_server
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
 
@@ -144,12 +144,12 @@ async def test_a_reply_goes_on_where_it_was_when_the_sound_server_comes_back(car
         card.stop()
         await notice(engine, "speaker_lost")
         card.start()
-        with card.recording() as recorded:
+        with card.recording(48_000) as recorded:
             await notice(engine, "speaker_back")
             ended = await engine.until("turn_ended")
         await sending
         assert ended["outcome"] == "answered"
-    rest = recorded[0]
+    rest = as_heard(recorded[0], 48_000)
     # The recorder may begin after the speaker is back: the reply's last second has to be there, and nothing doubled.
     assert heard_in_pieces(said, rest, slice(-16_000, None)) >= 0.8
     assert correlation(said[:9_600], rest)[0] < 0.5, "what was heard before does not come again"
@@ -166,11 +166,11 @@ async def test_a_reply_whose_speaker_stays_away_ends_and_can_be_played_again(car
         await sending
         card.start()
         await notice(engine, "speaker_back")
-        with card.recording() as recorded:
+        with card.recording(48_000) as recorded:
             since = len(engine.written)
             engine.send("replay")
             await heard_by(engine, len(said) / 16_000 - 0.001, since)
-    assert heard_in_pieces(said, recorded[0]) >= 0.8
+    assert heard_in_pieces(said, as_heard(recorded[0], 48_000)) >= 0.8
 
 
 async def test_devices_that_stand_still_are_lost_and_found(card, library):
@@ -253,7 +253,7 @@ async def test_the_devices_change_by_command_while_one_talks_and_while_a_reply_p
         assert correlation(first, audio_of(server))[0] >= 0.99
         assert correlation(second, audio_of(server))[0] >= 0.99
 
-        with card.recording() as before, card.recording(sink="Headset") as after:
+        with card.recording(48_000) as recorded, card.recording(44_100, sink="Headset") as recorded_after:
             sending = asyncio.create_task(reply(server, answer))
             await heard_by(engine, 1.0)
             engine.send('{"id": 2, "command": "speaker", "argument": "Headset"}')
@@ -263,11 +263,12 @@ async def test_the_devices_change_by_command_while_one_talks_and_while_a_reply_p
         engine.send('{"id": 3, "command": "speaker", "argument": "Banjo"}')
         refused = await engine.until("ack", count=3)
         assert (refused["ok"], engine.events("state")[-1]["speaker"]) == (False, "Headset")
-    assert heard_in_pieces(answer, before[0], slice(12_000)) >= 0.8
-    assert heard_in_pieces(answer, after[0], slice(-16_000, None)) >= 0.8
+    before, after = as_heard(recorded[0], 48_000), as_heard(recorded_after[0], 44_100)
+    assert heard_in_pieces(answer, before, slice(12_000)) >= 0.8
+    assert heard_in_pieces(answer, after, slice(-16_000, None)) >= 0.8
     # What was on its way to the first speaker may be heard again from the second, and nothing is left out.
-    assert heard_in_pieces(answer, np.concatenate((before[0], after[0]))) >= 0.8
-    both = loud_samples(before[0]) + loud_samples(after[0])
+    assert heard_in_pieces(answer, np.concatenate((before, after))) >= 0.8
+    both = loud_samples(before) + loud_samples(after)
     assert loud_samples(answer) - 800 <= both <= loud_samples(answer) + 4_800
 
 
@@ -433,13 +434,13 @@ async def test_any_rate_and_any_channels_will_do(card, library, rate_hz, channel
         engine.send("release")
         ended = await engine.until("talk_ended")
         await server.until(lambda: len(server.audio) >= ended["seconds"] * 32_000)
-        with card.recording(sink="Odd") as recorded:
+        with card.recording(rate_hz, sink="Odd") as recorded:
             await reply(server, said)
             await engine.until("turn_ended")
         assert not engine.events("error")
     wanted = 0.98 if rate_hz >= 16_000 else 0.9  # what lies above half the rate is lost
     assert correlation(said, audio_of(server))[0] >= wanted
-    assert heard_in_pieces(said, recorded[0]) >= 0.8
+    assert heard_in_pieces(said, as_heard(recorded[0], rate_hz)) >= 0.8
 
 
 async def test_the_list_of_devices_is_the_systems_at_this_moment(card, naming_library):

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from selam_cli.sound.files import read_speech
+from selam_cli.sound.resample import Resampler
 from tests.support.needs import need_programs
 
 PIECE = 2_400
@@ -126,10 +127,15 @@ def mended(recorded: np.ndarray, rate_hz: int) -> np.ndarray:
     return np.concatenate([*kept, recorded[at:]])
 
 
+def as_heard(recorded: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return a recording, one channel at the speaker's own rate, mended and at 16 kHz."""
+    return Resampler(rate_hz, 16_000).process(mended(recorded, rate_hz))
+
+
 def _is_torn(edge: np.ndarray) -> bool:
     """Say whether 5 ms of sound beside silence, from its edge on, are loud at once: a fade of 5 ms begins with 4 %."""
     loudest = _peak(edge)
-    return loudest > 10 and _peak(edge[:3]) > 0.05 * loudest
+    return loudest > 10 and _peak(edge[: len(edge) // 26]) > 0.05 * loudest
 
 
 def _peak(samples: np.ndarray) -> int:
