@@ -6,8 +6,10 @@ In the callbacks: a copy, and a hand-over to the loop. No logging, no growth, no
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -31,6 +33,9 @@ INPUT_BLOCK_MS: Final = 20
 OUTPUT_BLOCKS_MS: Final = (10, 20, 40)
 """The shortest delay first; on a machine that is too slow for it, longer blocks have no breaks."""
 
+START_WITHIN_S: Final = 2.0
+"""How long a start may take from the moment at which its stream has ended; where it returns, it does so at once."""
+
 UNDERFLOWS_TOLERATED: Final = 3
 FALLBACK_RATES_HZ: Final = (48_000, 44_100)
 
@@ -42,6 +47,8 @@ def library_version() -> str:
 
 def look_again() -> None:
     """Have PortAudio list the devices anew, which it does only as it starts; every stream must have been closed."""
+    if _Start.hung:
+        return  # ending PortAudio ends its streams, and one of them is still being started, for good
     # The library offers no public way; its own documentation names these two.
     sounddevice._terminate()  # noqa: SLF001
     sounddevice._initialize()  # noqa: SLF001
@@ -250,16 +257,61 @@ class _Output:
                 self._loop.call_soon_threadsafe(self._watch.lost, "the device or its sound server is gone.")
 
 
-def _started(kind: Any, **format_and_callbacks: Any) -> Any:
+class _Start:
+    """One start of a stream.
+
+    Where the sound server dies between a stream's opening and its start, PortAudio's own thread fails and ends, and the
+    one that called for the start waits for it for good (PortAudio issue 535; 19.6 and 19.7). So each start has a thread
+    that may be lost.
+    """
+
+    hung = False
+    """Whether a thread was lost so: PortAudio can be used further, but not be ended."""
+
+    def __init__(self, finished_callback: Callable[[], None]) -> None:
+        self._finished_callback = finished_callback
+        self._failure: sounddevice.PortAudioError | None = None
+        self._either = threading.Event()
+        self._returned = threading.Event()
+
+    def on_finished(self) -> None:
+        """The stream has ended; PortAudio tells so from its own thread, also where it fails as it starts."""
+        self._either.set()
+        self._finished_callback()
+
+    def run(self, stream: Any) -> None:
+        """Start a stream. Raises PortAudioError where that fails, and TimeoutError where it never returns."""
+        threading.Thread(target=self._start, args=(stream,), name="sound-start", daemon=True).start()
+        self._either.wait()
+        if not self._returned.wait(START_WITHIN_S):
+            if not _Start.hung:
+                _Start.hung = True
+                atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001  # it ends PortAudio, see `look_again`
+            raise TimeoutError
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self, stream: Any) -> None:
+        try:
+            stream.start()
+        except sounddevice.PortAudioError as failure:
+            self._failure = failure
+        self._returned.set()
+        self._either.set()
+
+
+def _started(kind: Any, finished_callback: Callable[[], None], **format_and_callback: Any) -> Any:
     """Return a stream that runs, or None where the device refuses this rate or these channels."""
-    stream = None
+    stream, start = None, _Start(finished_callback)
     try:
-        stream = kind(dtype="int16", latency="low", **format_and_callbacks)
-        stream.start()
+        stream = kind(dtype="int16", latency="low", finished_callback=start.on_finished, **format_and_callback)
+        start.run(stream)
     except sounddevice.PortAudioError:
         if stream is not None:
             _close(stream)
         return None
+    except TimeoutError:
+        return None  # and left as it is: it cannot be closed before it has started
     return stream
 
 

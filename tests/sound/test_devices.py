@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from selam_cli.core.playout import PlayoutBuffer
@@ -25,6 +26,7 @@ from selam_cli.sound.speaker import open_speaker
 from selam_cli.sound.streams import Watch
 from tests.support import processes
 from tests.support.needs import need, need_programs
+from tests.support.processes import is_gone
 from tests.support.speech import are_in_order, as_heard, correlation, heard_in_pieces, spoken, trimmed
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
 
@@ -195,6 +197,61 @@ async def lose_the_server():
         assert {await lost.get(), await lost.get()} == {"microphone", "speaker"}
     microphone.close()
     speaker.close()
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+def test_a_sound_server_that_dies_as_portaudio_starts_a_stream_does_not_hang_it(monkeypatch, tmp_path, direction):
+    """PortAudio's own thread fails then, and the one that starts the stream waits for it for good (its issue 535)."""
+    need("portaudio", loads("sounddevice"))
+    need_programs(*PROGRAMS)
+    monkeypatch.setenv(devices.BACKEND_VARIABLE, "portaudio")
+    card = VirtualSoundCard(tmp_path)
+    card.start()
+    try:
+        own = {**os.environ, **card.environment, "PYTHONPATH": ".", "SERVER": str(card.pid), "DIRECTION": direction}
+        in_a_process_of_its_own("start_as_the_server_dies", own)
+    finally:
+        card.stop()
+
+
+async def start_as_the_server_dies():
+    loop, server = asyncio.get_running_loop(), psutil.Process(int(os.environ["SERVER"]))
+    portaudio = import_module("selam_cli.sound.portaudio")
+    works = asyncio.Event()
+
+    def opened():
+        if os.environ["DIRECTION"] == "input":
+            return open_microphone(None, lambda *_: works.set(), lambda _: None, loop=loop)
+
+        def pull(frames):
+            loop.call_soon_threadsafe(works.set)
+            return np.zeros(frames, np.int16)
+
+        return open_speaker(None, lambda _: pull, lambda _: None, loop=loop)
+
+    kind = portaudio.sounddevice._StreamBase
+    start = kind.start
+
+    def start_too_late(stream):
+        if not is_gone(server):
+            server.kill()
+            while not is_gone(server):
+                time.sleep(0.01)
+        start(stream)
+
+    kind.start = start_too_late
+    with pytest.raises(DeviceError):
+        await asyncio.to_thread(opened)
+    card = _card()
+    card.socket.unlink()
+    card.start()
+    try:
+        devices.look_again()
+        device = await asyncio.to_thread(opened)
+        await asyncio.wait_for(works.wait(), 20)
+        device.close()
+    finally:
+        card.stop()
 
 
 def test_a_speaker_that_runs_dry_takes_longer_blocks(sound_card, monkeypatch):
