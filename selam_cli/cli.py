@@ -312,6 +312,9 @@ def serve(
 def _need_terminal(reason: str, remedy: str) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageFault(reason, remedy)
+    term = os.environ.get("TERM", "")
+    if sys.platform != "win32" and term in {"", "dumb", "unknown"}:  # an editor's shell, say: it would show the codes
+        raise UsageFault(f"TERM is {term!r}, a terminal on which no screen can be drawn.", remedy)
 
 
 @app.callback(invoke_without_command=True)

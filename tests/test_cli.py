@@ -57,6 +57,17 @@ def test_wrong_usage_is_two_sentences_and_status_2(arguments, said):
     assert outcome.stdout == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a POSIX thing")
+@pytest.mark.parametrize("command", ["talk", "keys"])
+def test_a_terminal_without_a_screen_gets_no_escape_codes(command):
+    from tests.support.terminal import Terminal  # noqa: PLC0415  # POSIX only
+
+    with Terminal([sys.executable, "-m", "selam_cli", command], environment={"TERM": "dumb"}) as terminal:
+        assert terminal.wait_for_exit() == 2
+        assert "TERM is 'dumb'" in terminal.text
+        assert b"\x1b" not in terminal.written
+
+
 def test_voices_lists_every_voice_by_its_language():
     listed = json.loads(run("voices", "--json").stdout)
     assert {voice["name"] for voice in listed["voices"]} == set(VOICES)
