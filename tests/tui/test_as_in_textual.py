@@ -6,6 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ if sys.platform == "win32":
 
 from tests.support.terminal import BYTES, KITTY, LEGACY, XTERM_JS, Profile, Terminal
 
+IS_SOAK = os.environ.get("SELAM_SOAK") == "1"
 TYPED = ["a", "Z", "7", " ", "?", "/", "ሰ", "ላ", "ም", "é", "ß", "я", "د", "あ", "😀", "~"]
 NAMED = sorted(set(BYTES) - {"ctrl+c", "ctrl+z", "f12"})
 RAW = {
@@ -77,9 +79,12 @@ def heard(driver: str, profile: Profile, hands: list[Hand]) -> list[str]:
 
 @pytest.mark.parametrize("profile", [KITTY, XTERM_JS, LEGACY], ids=str)
 @pytest.mark.parametrize(
-    "hands", [everything(), at_random(1), at_random(2)], ids=["everything", "random", "random too"]
+    "hands",
+    [everything(), *map(at_random, range(20 if IS_SOAK else 1))],
+    ids=["everything", *(f"random {seed}" for seed in range(20 if IS_SOAK else 1))],
 )
 def test_the_same_keys_are_the_same_events_and_the_same_text(profile, hands):
-    stock, ours = heard("stock", profile, hands), heard("ours", profile, hands)
+    with ThreadPoolExecutor() as side_by_side:
+        stock, ours = side_by_side.map(heard, ["stock", "ours"], [profile] * 2, [hands] * 2)
     assert ours == stock
     assert any("ሰሰሰ" in line or "ሰላም" in line for line in ours if line.startswith("typed"))
