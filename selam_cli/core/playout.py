@@ -138,6 +138,10 @@ class PlayoutBuffer:
         reply.fastest = self._samples(self._delay.fastest_ms)
         self._append(reply, chunk)
 
+    def write_on(self, rest: Samples) -> None:
+        """Add what came with the chunk that was written last: it teaches nothing more."""
+        self._append(self._reply, rest)
+
     def write_kept(self, pieces: Sequence[Samples]) -> None:
         """Add what has arrived before: it may sound at once, and its coming now teaches nothing."""
         reply = self._reply

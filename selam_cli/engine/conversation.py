@@ -23,6 +23,7 @@ from selam_cli.engine.capture import Capture, Utterance
 from selam_cli.engine.controls import Controls
 from selam_cli.engine.delivery import Delivery, Wire
 from selam_cli.engine.hearing import Hearing
+from selam_cli.engine.in_slices import InSlices, NoMore, Slice
 from selam_cli.engine.latency import LatencyOfTurn
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.engine.reply_course import ReplyCourse
@@ -61,6 +62,7 @@ class Conversation:
         self._controls = Controls(emit, self._delivery.send)
         self._latency = LatencyOfTurn(0)
         self._reply = ReplyCourse(player, emit)
+        self._sound = InSlices(self._on_sound)
         self._cues_on = settings.cues
         self._cue_on_sound = False
         self._undelivered = Undelivered(emit, lambda seconds: self.update(kept_seconds=seconds))
@@ -309,7 +311,7 @@ class Conversation:
         self._apply(Trigger.LOSE)
         if self._state.stage is Stage.ANSWERING:
             self._outcome = "failed"
-            self._reply.finish(self._state)
+            self._sound.put(NoMore())
         elif was_up and self._undelivered_now is not None:
             self._emit(notices.recorded(self._settings.resend_within_s))
         if was_up and self._settings.ptt == "open" and not self._state.muted:
@@ -393,7 +395,7 @@ class Conversation:
             case protocol.ReplyChunk() if not self._ignoring:
                 self._on_reply_chunk(message)
             case protocol.AudioEnd() if not self._ignoring:
-                self._on_audio_end(message)
+                self._sound.put(message)
             case protocol.ControlAck():
                 self._on_control_ack(message)
             case protocol.ErrorReport():
@@ -432,7 +434,16 @@ class Conversation:
         self._last_chunk_at = time.monotonic()
         if self._latency.sounded():
             self._emit(self._latency.event())
-        self._reply.feed(message, self._state)
+        self._sound.put(message)
+
+    def _on_sound(self, sound: Slice | protocol.AudioEnd | NoMore) -> None:
+        match sound:
+            case Slice():
+                self._reply.feed(sound.part, self._state, goes_on=sound.goes_on)
+            case protocol.AudioEnd():
+                self._on_audio_end(sound)
+            case NoMore():
+                self._reply.finish(self._state)
 
     def _on_audio_end(self, message: protocol.AudioEnd) -> None:
         if not self._player.active and not self._state.user_final and not self._state.reply_text:
@@ -516,6 +527,7 @@ class Conversation:
 
     def _silence(self) -> None:
         """Cut the agent off: its sound, or a text whose sound has not come yet."""
+        self._sound.clear()
         self._reply.cut_off(self._state, is_text_due=self._state.stage is Stage.ANSWERING)
 
     def _tick(self) -> None:
@@ -534,6 +546,8 @@ class Conversation:
     def _end_if_over(self) -> None:
         if self._player.active and self._player.drained:
             self._end_turn()
+        elif self._sound:
+            return
         elif time.monotonic() - self._last_chunk_at > REPLY_STALL_S and self._player.playout[0] == 0.0:
             self._reply.finish(self._state)
             self._end_turn()

@@ -120,14 +120,19 @@ class ReplyPlayer:
 
     # --- the wire's side ----------------------------------------------------------------------------------------------
 
-    def feed(self, chunk: ReplyChunk) -> None:
-        """Take a chunk of the reply. Raises AudioError where it cannot be decoded, once a reply."""
+    def feed(self, chunk: ReplyChunk, *, goes_on: bool = False) -> None:
+        """Take a chunk of the reply. Raises AudioError where it cannot be decoded, once a reply.
+
+        `goes_on`: it is more of the chunk before, with which it came.
+        """
         if not self.active or self._complete:
             self._begin()
-        self.chunks += 1
+        if not goes_on:
+            self.chunks += 1
         if self._decoder is not None:
             try:
-                self._play(self._converted(self._decoder.feed(chunk.audio, chunk.format, chunk.sample_rate)))
+                pieces = self._converted(self._decoder.feed(chunk.audio, chunk.format, chunk.sample_rate))
+                self._play(pieces, goes_on=goes_on)
             except AudioError:
                 self._decoder = None  # reported by whoever calls; what follows of this reply is only counted
                 raise
@@ -270,13 +275,13 @@ class ReplyPlayer:
         resampler, self._resampler = self._resampler, None
         return [] if resampler is None else [resampler[1].flush()]
 
-    def _play(self, pieces: list[Samples]) -> None:
+    def _play(self, pieces: list[Samples], *, goes_on: bool) -> None:
         # In one: for the buffer, what is written at a time has arrived at a time.
         samples = self._kept_for_replay(pieces)
         if self._held is not None:
             self._held += [samples] if len(samples) else []
         elif self._buffer is not None:
-            self._buffer.write(samples)
+            (self._buffer.write_on if goes_on else self._buffer.write)(samples)
 
     def _finish(self, rest: list[Samples]) -> None:
         samples = self._kept_for_replay(rest)

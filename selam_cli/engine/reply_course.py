@@ -37,10 +37,10 @@ class ReplyCourse:
         """A turn has begun, whose first piece is told at once."""
         self._audio_told_at = 0.0
 
-    def feed(self, chunk: ReplyChunk, state: SessionState) -> None:
-        """Play a piece of the reply."""
+    def feed(self, chunk: ReplyChunk, state: SessionState, *, goes_on: bool = False) -> None:
+        """Play a piece of the reply; `goes_on`: it is more of the one before."""
         try:
-            self._player.feed(chunk)
+            self._player.feed(chunk, goes_on=goes_on)
         except SelamError as error:
             self._tell_undecodable(error)
         if self._player.has_gaps and not self._gaps_told:
