@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
 def main() -> None:
     """Run `selam-voice` and exit."""
     _open_missing_streams()
+    _leave_at_once_on_interrupt()
     from selam_cli.cli import run  # noqa: PLC0415  # after the streams are safe
     from selam_cli.core.redaction import Redactor, secrets_of_environment  # noqa: PLC0415
     from selam_cli.redacted_output import redact_uncaught  # noqa: PLC0415
 
     redact_uncaught(Redactor.of(secrets_of_environment(os.environ)))
-    sys.exit(run(sys.argv[1:]))
+    _leave_at_once_on_interrupt(on=False)
+    status = run(sys.argv[1:])
+    _leave_at_once_on_interrupt()
+    sys.exit(status)
+
+
+def _leave_at_once_on_interrupt(*, on: bool = True) -> None:
+    """While the program is loaded, and when its work is done, Ctrl+C ends nothing that were in need of a proper end.
+
+    Where it is ignored, as in a shell's background jobs, it stays so.
+    """
+    before, after = signal.default_int_handler, signal.SIG_DFL
+    if signal.getsignal(signal.SIGINT) in {before, after}:
+        signal.signal(signal.SIGINT, after if on else before)
 
 
 def _open_missing_streams() -> None:

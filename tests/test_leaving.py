@@ -139,6 +139,27 @@ async def test_no_process_survives_the_one_that_it_serves(question, victim):
             await asyncio.to_thread(terminal.wait_for_exit)
 
 
+SLOW_TO_LOAD = """
+import sys, time
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "selam_cli.cli":
+            print("loading", flush=True)
+            time.sleep(600)
+sys.meta_path.insert(0, Slow())
+from selam_cli.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback():
+    process = subprocess.Popen([sys.executable, "-c", SLOW_TO_LOAD], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, errors) == (-signal.SIGINT, b"")
+
+
 async def test_a_key_store_that_hangs_does_not_outlive_whoever_asked_it(tmp_path):
     (tmp_path / "hanging_store.py").write_text(KEY_STORE_THAT_HANGS)
     asking = await asyncio.create_subprocess_exec(
