@@ -70,7 +70,7 @@ class Flooder:
         self._socket = socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
         self.offered = request.headers.get("Sec-WebSocket-Extensions", "")
-        limits = '"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000'
+        limits = '"pingInterval":600000,"pingTimeout":600000,"maxPayload":1000000'  # it sends no pings of that layer
         await socket.send_str(f'0{{"sid":"a","upgrades":[],{limits}}}')
         async for message in socket:
             if message.type is not WSMsgType.TEXT:

@@ -23,6 +23,7 @@ from tests.support.talker import tone
 from tests.support.voice_server import voice_server
 
 KEY = "sk-selam-test-canary-4711"
+QUESTION_S = 2.0
 
 
 def files(question):
@@ -32,7 +33,7 @@ def files(question):
 @pytest.fixture
 def question(tmp_path):
     path = tmp_path / "question.wav"
-    write_wav(str(path), spoken("Where were you while we were away?"), 16_000)
+    write_wav(str(path), spoken("Where were you while we were away?"), 16_000)  # 1.95 s
     return str(path)
 
 
@@ -41,7 +42,7 @@ async def test_a_conversation_with_the_embedded_agent_through_files(question, tm
     async with talk_json("--local", "--input", question, "--output", str(out)) as engine:
         await engine.until("session_started")
         engine.send("press")
-        await engine.until_spoken()
+        await engine.until_spoken(QUESTION_S)
         engine.send("release")
         await engine.until("turn_ended")
         engine.send("quit")
@@ -99,7 +100,7 @@ async def test_the_official_server_accepts_our_client(question, tmp_path):
     async with talk_json(*arguments, environment={"SELAM_API_KEY": KEY}) as engine:
         await engine.until("session_started")
         engine.send("press")
-        await engine.until_spoken()
+        await engine.until_spoken(QUESTION_S)
         engine.send("release")
         await engine.until("turn_ended")
         engine.send("quit")
@@ -140,9 +141,10 @@ async def test_an_answer_that_sounds_at_the_end_fades_out(question, tmp_path):
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 async def test_a_signal_ends_the_session_properly(question, name, status):
+    arguments = ("--input", question, "--output", "null")
     async with (
         voice_server() as server,
-        talk_json("--server", server.url, "--input", question, "--output", "null") as engine,
+        talk_json("--server", server.url, *arguments, module="tests.support.patient") as engine,
     ):
         await engine.until("session_started")
         engine.process.send_signal(getattr(signal, name))
@@ -152,9 +154,10 @@ async def test_a_signal_ends_the_session_properly(question, name, status):
 
 
 async def test_end_of_input_is_quit(question):
+    arguments = ("--input", question, "--output", "null")
     async with (
         voice_server() as server,
-        talk_json("--server", server.url, "--input", question, "--output", "null") as engine,
+        talk_json("--server", server.url, *arguments, module="tests.support.patient") as engine,
     ):
         await engine.until("session_started")
         engine.process.stdin.close()

@@ -15,7 +15,7 @@ from selam_cli.errors import SelamError
 MAX_LINE_BYTES: Final = 262_144
 """A command line longer than this is no command; the longest real one holds 8,000 characters of instructions."""
 
-
+CLOSE_WITHIN_S: Final = 1.0
 _PIECE_BYTES: Final = 65_536
 
 
@@ -48,12 +48,12 @@ class LineWriter:
             self._waiting.append((t, event))
             self._changed.notify()
 
-    def close(self, within_s: float = 1.0) -> None:
-        """Write what waits, as far as the reader takes it in time, and end the thread."""
+    def close(self, within_s: float | None = None) -> None:
+        """Write what waits, as far as the reader takes it in time (`CLOSE_WITHIN_S`), and end the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join(within_s)
+        self._thread.join(CLOSE_WITHIN_S if within_s is None else within_s)
 
     def _run(self) -> None:
         try:

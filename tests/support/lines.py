@@ -79,11 +79,14 @@ class Lines:
             await asyncio.wait_for(self._changed.wait_for(lambda: found() or self._over), PATIENCE_S)
         return found()[0]
 
-    async def until_spoken(self) -> None:
-        """Wait until a file in the microphone's place, whose speech has no pause, has been spoken to its end."""
+    async def until_spoken(self, seconds: float) -> None:
+        """Wait until a file in the microphone's place, of speech without a pause, has been spoken to its end.
+
+        Not only for so many seconds: an engine that was held up speaks it later.
+        """
+        begun = await self.until("talk_started")
         self.send("levels on")
-        loud = await self.until("level", lambda line: line["input_dbfs"] > -30)
-        await self.until("level", lambda line: line["t"] > loud["t"] and line["input_dbfs"] < -45)
+        await self.until("level", lambda line: line["t"] > begun["t"] + seconds and line["input_dbfs"] < -45)
         self.send("levels off")
 
     async def ended(self) -> int:

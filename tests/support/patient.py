@@ -1,13 +1,14 @@
-"""As a module, `talk …` is `selam-voice talk …` with an engine that waits for a goodbye as long as a test may last.
+"""As a module, `talk …` is `selam-voice talk …` with an engine that is in no hurry to leave.
 
-So a test that sees it leave before has seen it leave for another reason, however slow the machine is.
+It waits for the server's goodbye, and for its lines to be taken, as long as a test may last. So a test that sees it
+leave before has seen it leave for another reason, and one that wants its last words has them, on a slow machine too.
 """
 
 from __future__ import annotations
 
 from selam_cli.__main__ import main
-from selam_cli.engine import link
+from selam_cli.engine import jsonl, link
 
 if __name__ == "__main__":
-    link.GOODBYE_TIMEOUT_S = 600.0  # type: ignore[misc]  # a constant, but for this test
+    link.GOODBYE_TIMEOUT_S = jsonl.CLOSE_WITHIN_S = 600.0  # type: ignore[misc]  # constants, but for this test
     main()
