@@ -73,6 +73,10 @@ class Stay:
     def heard(self, size_bytes: int, now: float) -> bool:
         """Note a message of the client; False where it sends faster than it may."""
         self._heard_at = now
+        return self.keeps_pace(size_bytes, now)
+
+    def keeps_pace(self, size_bytes: int, now: float) -> bool:
+        """Count what a client sends, said or not; False where it sends faster than it may."""
         return self._allowance.take(size_bytes, now) or not self._limits.paced
 
     def overdue(self, now: float, *, session_since: float | None, free_since: float) -> str | None:

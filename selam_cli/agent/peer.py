@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from selam_cli.agent.connection import Connection
 from selam_cli.agent.limits import Stay
+
+MOST_BEFORE_JOINING: Final = 100
+"""Packets and pings of somebody who may have no key: one is enough to join, and each costs time that others lack."""
 
 
 class Peer:
@@ -29,6 +32,7 @@ class Peer:
         self.leaving = False
         self.is_posting = False
         """Whether a POST of a long-polling client is under way."""
+        self._before_joining = 0
 
     def note_closed(self, *, polls_on: bool) -> None:
         """Its WebSocket is closed, and the client gone with it but where it only tried one and `polls_on`."""
@@ -46,6 +50,17 @@ class Peer:
         finally:
             saying.cancel()
             gone.cancel()
+
+    def may_send(self) -> bool:
+        """Count a packet or a ping that has nothing to say; False where there are too many."""
+        if self.connection is None:
+            return self.may_try_to_join()
+        return self.stay.keeps_pace(0, asyncio.get_running_loop().time())
+
+    def may_try_to_join(self) -> bool:
+        """Count what comes of somebody who has not joined; False where it is too much."""
+        self._before_joining += 1
+        return self._before_joining <= MOST_BEFORE_JOINING
 
     def overdue(self, now: float) -> str | None:
         """Return why it has to leave; None where it may stay."""

@@ -30,6 +30,7 @@ from selam_cli.agent.packets import (
 )
 from selam_cli.agent.peer import Peer
 from selam_cli.agent.responder import Responder
+from selam_cli.agent.websocket import count_pings
 from selam_cli.core import protocol
 from selam_cli.core.protocol import Connected, ErrorReport, MalformedPayload, ServerMessage
 from selam_cli.errors import SelamError
@@ -126,6 +127,7 @@ class AgentServer:
         self._sio.eio.on("disconnect", self._on_engine_disconnect)
         self.app = make_app(settings, metrics, lambda: len(self._joined), [self._watch_request])
         self._sio.attach(self.app)
+        count_pings(self._sio.eio, self._count_ping)
 
     @contextlib.asynccontextmanager
     async def looking_after_itself(self) -> AsyncIterator[None]:
@@ -263,6 +265,13 @@ class AgentServer:
         socket.receive = partial(self._receive, peer, socket)
         return await self._below["connect"](engine_sid, environ)
 
+    def _count_ping(self, request: web.Request) -> bool:
+        peer = self._on_websockets.get(id(request))
+        if peer is None or peer.may_send():
+            return True
+        self._let_go(peer)
+        return False
+
     def _runs_on(self, peer: Peer, request: web.Request) -> None:
         peer.websocket = request
         self._on_websockets[id(request)] = peer
@@ -271,7 +280,8 @@ class AgentServer:
         """Take a packet of Engine.IO in the library's place; what it holds for Socket.IO comes to `_on_packet`."""
         # The library's answers, acknowledgements among them, wait as ours do for a client that takes none.
         is_full = socket.queue.qsize() >= MAX_BACKLOG_MESSAGES
-        if is_full or socket.closed or not comes_from_clients(packet):
+        is_mute = packet.packet_type != engineio.packet.MESSAGE
+        if is_full or socket.closed or not comes_from_clients(packet) or (is_mute and not peer.may_send()):
             self._let_go(peer)
             return
         if peer.websocket is None:
@@ -286,7 +296,7 @@ class AgentServer:
         if not peer.stay.heard(len(packet), asyncio.get_running_loop().time()):
             self._send_away(peer, "too_fast")
             return
-        if peer.connection is None and len(packet) > MAX_BYTES_BEFORE_JOINING:
+        if peer.connection is None and (len(packet) > MAX_BYTES_BEFORE_JOINING or not peer.may_try_to_join()):
             self._let_go(peer)
             return
         try:

@@ -1,6 +1,7 @@
 """What a client may put into packets: what is too much or none ends its connection, its session and nobody else's."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from contextlib import asynccontextmanager
@@ -9,7 +10,9 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from selam_cli.agent.limits import BURST_S, MESSAGE_COSTS_S, Limits
 from selam_cli.agent.packets import MAX_BYTES_BEFORE_JOINING, MAX_MESSAGE_BYTES, MAX_PACKETS_A_POST
+from selam_cli.agent.peer import MOST_BEFORE_JOINING
 from selam_cli.agent.prometheus import PrometheusMetrics
 from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioChunk, Control, StartSession
@@ -99,6 +102,46 @@ async def test_who_has_not_joined_has_nothing_long_to_say():
     async with agent() as (url, _), bare_socket(url, join=False) as socket:
         await socket.send_str(f'42/elsewhere,["{"x" * MAX_BYTES_BEFORE_JOINING}"]')
         await until_closed(socket)
+
+
+@pytest.mark.parametrize("ping", [True, False])
+async def test_pings_and_pongs_of_who_has_not_joined_are_not_answered_for_ever(ping):
+    async with agent() as (url, _), bare_socket(url, join=False) as socket:
+        for _ in range(MOST_BEFORE_JOINING + 1):
+            await (socket.ping() if ping else socket.pong())
+        await until_closed(socket)
+
+
+@pytest.mark.parametrize("packet", ["3", f"{JOIN}{{}}"])
+async def test_nor_are_packets(packet):
+    async with agent() as (url, _), bare_socket(url, join=False, key="sk-selam-test-other") as socket:
+        for _ in range(MOST_BEFORE_JOINING + 1):
+            await socket.send_str(packet)
+        await until_closed(socket)
+
+
+async def test_where_limits_hold_pings_count_as_messages_do():
+    async with (
+        agent(limits=Limits(paced=True)) as (url, _),
+        bare_socket(url) as socket,
+        caller(url, StartSession("mekdes")) as other,
+    ):
+        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+            for _ in range(2 * round(BURST_S / MESSAGE_COSTS_S)):
+                await socket.ping()
+        await until_closed(socket)
+        await other.say(Control("interrupt"))
+        await other.until("control_ack")
+
+
+async def test_a_ping_is_answered_and_ends_nothing():
+    async with agent() as (url, _), bare_socket(url) as socket:
+        await socket.ping(b"are you there?")
+        await socket.send_str(f'{EVENT}["start_session",{{"voice":"mekdes"}}]')
+        seen = []
+        while "session_started" not in str(seen):
+            seen.append(await socket.receive(timeout=20))
+    assert b"are you there?" in [message.data for message in seen]
 
 
 async def test_a_second_websocket_of_a_connection_is_refused_and_the_first_is_still_held_to_the_rules():

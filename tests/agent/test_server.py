@@ -331,12 +331,12 @@ def takes_little(address):
 
 
 @asynccontextmanager
-async def bare_socket(url, *, join=True):
+async def bare_socket(url, *, join=True, key=KEY):
     """A WebSocket that offers compression; its packets are read as they come."""
-    query = urlencode({"EIO": 4, "transport": "websocket", "api_key": KEY, "voice": "mekdes"})
+    query = urlencode({"EIO": 4, "transport": "websocket", "api_key": key, "voice": "mekdes"})
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=takes_little)) as http,
-        http.ws_connect(f"{url}/socket.io/?{query}", compress=15) as socket,
+        http.ws_connect(f"{url}/socket.io/?{query}", compress=15, autoping=False) as socket,
     ):
         assert (await socket.receive_str(timeout=20)).startswith("0")
         if join:
