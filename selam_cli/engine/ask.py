@@ -20,7 +20,7 @@ from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.engine import events
 from selam_cli.engine.engine import VoiceEngine
-from selam_cli.engine.jsonl import LineWriter
+from selam_cli.engine.jsonl import LineWriter, read_piece
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.engine.standard_streams import StandardStreams
 from selam_cli.engine.talk_json import end_on_signals, run_loop, tell_of_log
@@ -281,10 +281,7 @@ async def _standard_input() -> AsyncIterator[bytes]:
     def read() -> None:
         while True:
             room.acquire()
-            try:
-                piece = os.read(0, 6_400)
-            except OSError:
-                piece = b""
+            piece = read_piece(0, 6_400)
             with contextlib.suppress(RuntimeError):  # the loop is closed: the turn is over
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
             if not piece:

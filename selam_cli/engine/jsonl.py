@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -92,10 +93,7 @@ def read_lines(descriptor: int, loop: asyncio.AbstractEventLoop, on_line: Callab
     def run() -> None:
         buffered = b""
         while True:
-            try:
-                piece = os.read(descriptor, 65_536)
-            except OSError:
-                piece = b""
+            piece = read_piece(descriptor, 65_536)
             if not piece:
                 break
             *whole, buffered = (buffered + piece).split(b"\n")
@@ -128,4 +126,21 @@ def _unwritten(error: OSError) -> SelamError:
 def _write_all(descriptor: int, encoded: bytes) -> None:
     view = memoryview(encoded)
     while view:
-        view = view[os.write(descriptor, view) :]
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+
+
+def read_piece(descriptor: int, most_bytes: int) -> bytes:
+    """Wait for input and return it; nothing where it has ended.
+
+    Whoever shares a terminal or a pipe may have made it one that does not wait: that there is nothing yet is no end.
+    """
+    while True:
+        try:
+            return os.read(descriptor, most_bytes)
+        except BlockingIOError:
+            select.select([descriptor], [], [])
+        except OSError:
+            return b""

@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import json
 import os
@@ -11,7 +12,7 @@ from selam_cli.core.session import Connection, SessionState
 from selam_cli.engine import events
 from selam_cli.engine.commands import Command, UnknownCommand, Verb, parse_command
 from selam_cli.engine.events import from_line, to_line
-from selam_cli.engine.jsonl import LineWriter
+from selam_cli.engine.jsonl import LineWriter, read_lines
 
 SAMPLES = [
     events.Hello(1, "0.1.0"),
@@ -130,6 +131,36 @@ def test_a_slow_reader_gets_the_newest_state_and_every_other_line():
     assert len(states) < 5_000
     times = [line["t"] for line in collected]
     assert times == sorted(times)
+
+
+def test_a_pipe_that_does_not_wait_is_waited_for():
+    """Whoever shares a pipe or a terminal may have made it so: full is no fault, and empty no end."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    closed = threading.Event()
+    writer = LineWriter(writing, on_closed=closed.set)
+    texts = [f"{number} {'x' * 10_000}" for number in range(50)]
+    for text in texts:
+        writer.write(events.Transcription(1, text, is_final=True), 0.0)
+    with os.fdopen(reading, "r", encoding="utf-8") as lines:
+        taken = [json.loads(lines.readline())["text"] for _ in texts]
+    writer.close(10.0)
+    os.close(writing)
+    assert (taken, closed.is_set()) == (texts, False)
+
+
+async def test_commands_on_a_pipe_that_does_not_wait_come_when_they_are_written():
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    said: asyncio.Queue[str] = asyncio.Queue()
+    read_lines(reading, asyncio.get_running_loop(), said.put_nowait)
+    for line in ("press", "release"):
+        await asyncio.sleep(0.01)
+        os.write(writing, f"{line}\n".encode())
+        assert await said.get() == line
+    os.close(writing)
+    assert await said.get() == ""
+    os.close(reading)
 
 
 def test_a_reader_that_is_gone_is_told_once():
