@@ -84,6 +84,8 @@ class Capture:
         self._on_growth = on_growth
         self._on_complete = on_complete
         self._ends_at: float | None = None
+        self._taken_until = float("-inf")
+        """The end of the utterance before: what comes late of it, or of one that was thrown away, opens no other."""
         self._watchdog: asyncio.TimerHandle | None = None
         self.meter = LevelMeter()
         self.current: Utterance | None = None
@@ -118,7 +120,7 @@ class Capture:
         """
         self._disarm()
         self.current = Utterance(turn, pressed_at)
-        self._append(self._pre_roll.since(pressed_at, not_before=clean_from))
+        self._append(self._pre_roll.since(pressed_at, not_before=max(clean_from, self._taken_until)))
         return self.current
 
     def stop(self, released_at: float, *, at_least_s: float = 0.0) -> None:
@@ -139,9 +141,8 @@ class Capture:
 
     def abandon(self) -> Utterance | None:
         """End at once, without a tail, and hand over what was said so far."""
-        self._disarm()
+        self._take_no_more()
         abandoned, self.current = self.current, None
-        self._pre_roll.clear()
         if abandoned is not None:
             abandoned.complete = True
         return abandoned
@@ -169,12 +170,17 @@ class Capture:
             self._on_growth(self.current)
 
     def _finish(self) -> None:
-        self._disarm()
         if self.current is not None and not self.current.complete:
+            self._take_no_more()
             self.current.complete = True
             self.current.ended_at = time.monotonic()
-            self._pre_roll.clear()
             self._on_complete(self.current)
+
+    def _take_no_more(self) -> None:
+        now = time.monotonic()
+        self._taken_until = now if self._ends_at is None else min(self._ends_at, now)
+        self._pre_roll.clear()
+        self._disarm()
 
     def _disarm(self) -> None:
         self._ends_at = None

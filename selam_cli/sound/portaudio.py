@@ -33,7 +33,7 @@ INPUT_BLOCK_MS: Final = 20
 OUTPUT_BLOCKS_MS: Final = (10, 20, 40)
 """The shortest delay first; on a machine that is too slow for it, longer blocks have no breaks."""
 
-START_WITHIN_S: Final = 2.0
+START_WITHIN_S: Final = 1.0
 """How long a start may take from the moment at which its stream has ended; where it returns, it does so at once."""
 
 UNDERFLOWS_TOLERATED: Final = 3

@@ -59,6 +59,28 @@ async def test_an_open_microphone_goes_on_where_the_utterance_ended():
     assert np.concatenate(overheard).tobytes() == microphone.between(0.507, 0.6)
 
 
+@pytest.mark.parametrize("end", ["watchdog", "end_now", "abandon"])
+async def test_what_comes_late_of_an_utterance_does_not_open_the_next(end):
+    """A sound server that was held up hands on the end of what was said when the utterance is over."""
+    microphone = Microphone(pre_roll_ms=1_000, tail_ms=0)
+    microphone.begin = time.monotonic() - 1.0
+    microphone.capture.start(1, microphone.begin)
+    microphone.hear_until(0.5)
+    if end == "watchdog":
+        microphone.capture.stop(microphone.begin + 1.0)
+        async with asyncio.timeout(20):
+            while microphone.capture.talking:
+                await asyncio.sleep(0.01)
+    else:
+        getattr(microphone.capture, end)()
+    ended_s = 1.0 if end == "watchdog" else time.monotonic() - microphone.begin
+    microphone.hear_until(1.6)
+    second = microphone.capture.start(2, microphone.begin + 1.6)
+    microphone.capture.abandon()
+    assert len(second.audio) / 32_000 == pytest.approx(1.6 - ended_s, abs=0.02)
+    assert microphone.between(0.0, 1.6).endswith(bytes(second.audio))
+
+
 async def test_what_a_busy_machine_hands_on_late_is_of_the_time_at_which_it_was_said(monkeypatch):
     """Held up before the key, it is no more than the pre-roll; held up at the release, it is in the utterance."""
     heard = Microphone(pre_roll_ms=300, tail_ms=200)
