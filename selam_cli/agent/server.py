@@ -41,6 +41,9 @@ _as_json = json.JSONEncoder(separators=(",", ":")).encode
 MAX_BACKLOG_MESSAGES: Final = 1_000
 """A hundred seconds of reply that a client has not taken: it is let go, for the library's own queue has no bound."""
 
+MOST_WAITING: Final = 5_000
+"""Connections that have not joined: with one more, the oldest goes. Each takes up to 25 KB; a client joins at once."""
+
 GOODBYE_S: Final = 1.2
 SHUTDOWN_S: Final = 0.3
 """What a stop may take: the first for `session_ended` to leave, twice the second for handlers that do not end."""
@@ -112,6 +115,8 @@ class AgentServer:
         self._metrics = metrics
         self._peers: dict[str, Peer] = {}
         """By Engine.IO's name for the connection: whoever has come, whether or not they have joined."""
+        self._waiting: dict[str, Peer] = {}
+        """Those who have not joined, the oldest first."""
         self._joined: dict[str, Peer] = {}
         self._on_websockets: dict[int, Peer] = {}
         """By the identity of the request, as long as it is handled."""
@@ -258,7 +263,9 @@ class AgentServer:
     async def _on_engine_connect(self, engine_sid: str, environ: dict[str, Any]) -> object:
         request = environ["aiohttp.request"]
         stay = Stay(self._settings.limits, asyncio.get_running_loop().time())
-        peer = self._peers[engine_sid] = Peer(engine_sid, stay)
+        peer = self._peers[engine_sid] = self._waiting[engine_sid] = Peer(engine_sid, stay)
+        if len(self._waiting) > MOST_WAITING:
+            self._let_go(self._waiting.pop(next(iter(self._waiting))))
         if "HTTP_UPGRADE" in environ:
             self._runs_on(peer, request)
         socket = self._sio.eio.sockets[engine_sid]
@@ -306,7 +313,9 @@ class AgentServer:
 
     async def _on_engine_disconnect(self, engine_sid: str, reason: str) -> None:
         await self._below["disconnect"](engine_sid, reason)
+        self._waiting.pop(engine_sid, None)
         self._peers.pop(engine_sid, None)
+        self._sio.eio.sockets.pop(engine_sid, None)  # which the library does by and by
 
     # --- Socket.IO ----------------------------------------------------------------------------------------------------
 
@@ -321,6 +330,7 @@ class AgentServer:
         if most is not None and len(self._joined) >= most:
             self._refuse("full", "session_error", f"This agent is full: it holds {most} sessions. Try again later.")
         peer = self._peers[self._sio.manager.eio_sid_from_sid(sid, protocol.NAMESPACE)]
+        self._waiting.pop(peer.engine_sid, None)
         peer.sid = sid
         peer.connection = Connection(self._responder, partial(self._deliver, peer), self._metrics)
         self._joined[sid] = peer

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from selam_cli.agent import server
 from selam_cli.agent.limits import BURST_S, MESSAGE_COSTS_S, Limits
 from selam_cli.agent.packets import MAX_BYTES_BEFORE_JOINING, MAX_MESSAGE_BYTES, MAX_PACKETS_A_POST
 from selam_cli.agent.peer import MOST_BEFORE_JOINING
@@ -56,7 +57,9 @@ async def test_what_is_no_packet_ends_the_connection_and_its_session_at_once(fra
 
 
 def errors_in(caplog):
-    return [record for record in caplog.records if record.levelno >= logging.WARNING]
+    """Return what was logged of errors that each such packet would be logged of."""
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    return [record for record in told if "further occurrences" not in record.getMessage()]
 
 
 @pytest.mark.parametrize("name", ["connect", "disconnect", "*"])
@@ -142,6 +145,23 @@ async def test_a_ping_is_answered_and_ends_nothing():
         while "session_started" not in str(seen):
             seen.append(await socket.receive(timeout=20))
     assert b"are you there?" in [message.data for message in seen]
+
+
+async def test_of_too_many_who_have_not_joined_the_oldest_goes(monkeypatch):
+    monkeypatch.setattr(server, "MOST_WAITING", 2)
+    async with (
+        agent() as (url, _),
+        caller(url, StartSession("mekdes")) as user,
+        bare_socket(url, join=False) as oldest,
+        poller(url, join=False) as younger,
+        bare_socket(url, join=False),
+    ):
+        await until_closed(oldest)
+        assert await younger.post("3") == 200
+        async with bare_socket(url, join=False):
+            assert await younger.post("3") == 400
+        await user.say(Control("interrupt"))
+        await user.until("control_ack")
 
 
 async def test_a_second_websocket_of_a_connection_is_refused_and_the_first_is_still_held_to_the_rules():
