@@ -271,6 +271,7 @@ class Conversation:
 
     def on_up(self) -> None:
         """A session is open: send what was said before it was."""
+        self._keep_what_was_on_its_way()  # the session before may have been ended for other settings
         self._late.reset()
         self._ignoring = False  # what was thrown away, this session has not heard
         self._controls.reset()
@@ -664,7 +665,7 @@ class Conversation:
             lost.append(cut)
         for utterance in lost:
             if utterance is not self._undelivered_now:
-                self._undelivered.keep(utterance, "the connection was lost before it had all arrived")
+                self._undelivered.keep(utterance, "the session was over before it had all arrived")
 
     def _withdraw(self, *, besides: Utterance | None) -> None:
         """Take back all audio that has not left; `besides` is accounted for by whoever asks."""

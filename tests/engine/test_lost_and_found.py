@@ -446,6 +446,26 @@ async def test_escape_takes_nothing_back_of_what_was_said_before(tmp_path):
     assert [told.outcome for told in user.of(events.Utterance)] == ["sent", "discarded"]
 
 
+@needs_signals
+async def test_what_a_session_that_is_ended_for_another_voice_had_yet_to_carry_is_kept(tmp_path):
+    first = np.random.default_rng(1).integers(-8_000, 8_000, 144_000).astype("<i2")
+    async with recording_server(tmp_path) as server, talker(server.url) as user:
+        await user.until(events.SessionStarted)
+        with server.standing_still():
+            user.utter(first)
+            await user.until(events.Notice, lambda notice: notice.code == "stalled")
+            user.do("press")
+            user.do("discard")
+            user.do("voice ameha")
+            await user.until(events.Connecting, count=2)
+        await user.until(events.SessionStarted, count=2)
+        kept = await user.until(events.Utterance, lambda told: told.outcome == "kept")
+        assert (kept.turn, kept.seconds) == (1, 9.0)
+        user.do("resend")
+        await user.until(events.TurnEnded, lambda turn: turn.outcome == "answered")
+    assert first.tobytes() in server.sessions[-1]
+
+
 async def test_an_idle_connection_is_tried_and_one_that_is_half_open_is_lost(server, monkeypatch):
     monkeypatch.setattr(pulse, "PROBE_EVERY_S", 0.25)
     monkeypatch.setattr(pulse, "PROBE_LOST_S", 0.75)
