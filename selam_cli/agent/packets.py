@@ -84,8 +84,13 @@ class WholePost:
 
 
 async def whole_post(request: web.Request, most_bytes: int) -> WholePost:
-    """Return a POST with its body. Raises web.HTTPRequestEntityTooLarge, ValueError where it holds no packets."""
-    size_bytes = request.content_length or 0
+    """Return a POST with its body. Raises web.HTTPException where its length is too great or not told.
+
+    Raises ValueError where it holds no packets.
+    """
+    size_bytes = request.content_length
+    if size_bytes is None:
+        raise web.HTTPLengthRequired
     if size_bytes > most_bytes:
         raise web.HTTPRequestEntityTooLarge(max_size=most_bytes, actual_size=size_bytes)
     body = await request.content.readexactly(size_bytes)

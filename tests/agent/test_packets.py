@@ -267,6 +267,14 @@ async def test_who_tries_a_websocket_in_vain_polls_on_and_is_told_when_the_agent
         assert "session_ended" in await waiting
 
 
+async def test_a_post_that_does_not_tell_its_length_is_not_taken_for_an_empty_one():
+    async def pieces():
+        yield b"3"
+
+    async with agent() as (url, _), poller(url) as client:
+        assert (await client._http.post(client._address, data=pieces())).status == 411
+
+
 async def test_one_post_comes_after_another():
     go_on = asyncio.Event()
 
