@@ -22,6 +22,9 @@ for variable in (
     # Where somebody runs the tests, and in which colours, is nothing to them. Before Textual is loaded: it reads some.
     os.environ.pop(variable, None)
 
+# A name server that answers nobody is not waited for: what tests look up is on this machine, or nowhere.
+os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
+
 # No test fails for being slow: its machine may have much else to do. And each run tries the same inputs, so that a
 # change is judged by what it changes; SELAM_SOAK=1 draws other ones, as `python -m tests.fuzz` does.
 settings.register_profile(
