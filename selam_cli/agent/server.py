@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
@@ -30,12 +30,14 @@ from selam_cli.agent.packets import (
 )
 from selam_cli.agent.peer import Peer
 from selam_cli.agent.responder import Responder
+from selam_cli.agent.silence import KEPT_ALIVE_S, SilentConnections
 from selam_cli.agent.websocket import count_pings
 from selam_cli.core import protocol
 from selam_cli.core.protocol import Connected, ErrorReport, MalformedPayload, ServerMessage
 from selam_cli.errors import SelamError
 
 log = logging.getLogger(__name__)
+Connections = Callable[[], Collection[web.RequestHandler]]
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 MAX_BACKLOG_MESSAGES: Final = 1_000
@@ -81,7 +83,9 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; `on_ready` is given the port. Raises SelamError where the address can't be had."""
     agent = AgentServer(settings, responder, metrics or Metrics())
-    runner = web.AppRunner(agent.app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        agent.app, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEPT_ALIVE_S
+    )  # fmt: skip
     await runner.setup()
     try:
         try:
@@ -91,7 +95,7 @@ async def serve(
         except OSError as error:
             raise cannot_listen(settings, error) from None
         on_ready(int(runner.addresses[0][1]))
-        async with agent.looking_after_itself():
+        async with agent.looking_after_itself(lambda: runner.server.connections if runner.server else ()):
             await stop.wait()
         await agent.say_goodbye()
     finally:
@@ -120,6 +124,7 @@ class AgentServer:
         self._joined: dict[str, Peer] = {}
         self._on_websockets: dict[int, Peer] = {}
         """By the identity of the request, as long as it is handled."""
+        self._silent = SilentConnections()
         self._departures: set[asyncio.Task[None]] = set()
         self._sio = _quiet_server()
         self._sio.on("connect", self._on_connect, namespace=protocol.NAMESPACE)
@@ -135,9 +140,9 @@ class AgentServer:
         count_pings(self._sio.eio, self._count_ping)
 
     @contextlib.asynccontextmanager
-    async def looking_after_itself(self) -> AsyncIterator[None]:
+    async def looking_after_itself(self, connections: Connections) -> AsyncIterator[None]:
         """Let go, meanwhile, of the clients that have stayed or been silent for too long, and show signs of life."""
-        keeper = asyncio.create_task(self._look_after_itself())
+        keeper = asyncio.create_task(self._look_after_itself(connections))
         try:
             yield
         finally:
@@ -152,13 +157,15 @@ class AgentServer:
 
     # --- those who have to leave --------------------------------------------------------------------------------------
 
-    async def _look_after_itself(self) -> None:
+    async def _look_after_itself(self, connections: Connections) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             self._metrics.beat()
             await asyncio.sleep(LOOK_EVERY_S)
             if self._settings.limits != NO_LIMITS:
                 self._send_away_the_overdue(clock())
+            if self._settings.limits.start_s is not None:
+                self._silent.close_overdue(connections(), self._settings.limits.start_s, clock())
 
     def _send_away_the_overdue(self, now: float) -> None:
         for peer in list(self._peers.values()):
@@ -205,6 +212,7 @@ class AgentServer:
 
     @web.middleware
     async def _watch_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._silent.heard(request)
         if request.path != _SOCKET_IO:
             return await handler(request)
         peer = self._peers.get(request.query.get("sid", ""))  # None where a connection begins

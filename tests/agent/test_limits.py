@@ -114,6 +114,25 @@ async def test_a_connection_that_never_joins_is_closed():
     assert "ERROR" not in ended
 
 
+@pytest.mark.parametrize("said", [b"", b"GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: "])
+async def test_a_connection_over_which_nothing_is_asked_for_is_closed_and_no_other(said):
+    forward = clock_ahead()
+    async with agent(limits=Limits(start_s=15)) as (url, _), caller(url, StartSession("mekdes")) as user:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(said)
+        closed = asyncio.create_task(reader.read())
+        for count in (1, 2):
+            forward(6)
+            await user.say(Control("interrupt"))
+            await user.until("control_ack", count)
+            assert not closed.done()
+        forward(15)
+        assert await asyncio.wait_for(closed, 20) == b""
+        writer.close()
+        await user.say(Control("interrupt"))
+        await user.until("control_ack", 3)
+
+
 async def test_a_flood_ends_with_the_reason_and_a_kept_utterance_does_not():
     kept = [AudioChunk(bytes(3_200))] * 1_200
     async with (
