@@ -19,6 +19,7 @@ from typing import Any, Final
 from selam_cli.agent.responder import EngineFault
 from selam_cli.agent.speaking.espeak_source import STUCK_AFTER_S, VOICE_NAMES, end, failed, in_time
 from selam_cli.agent.speaking.espeak_worker import DONE, FAILED, HEADER, SAY, SOUND, STOP
+from selam_cli.agent.worker.process import environment
 
 AT_ONCE: Final = 3
 IDLE_S: Final = 60.0
@@ -166,6 +167,7 @@ class _Worker:
                 sys.executable, "-P", "-m", _PROGRAM,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                env=environment(),
                 start_new_session=True,  # Ctrl+C is for this process, whose end is theirs
             )  # fmt: skip
         except OSError as error:

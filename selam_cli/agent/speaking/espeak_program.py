@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 from collections.abc import AsyncGenerator
@@ -18,6 +17,7 @@ from selam_cli.agent.speaking.espeak_source import (
     failed,
     in_time,
 )
+from selam_cli.agent.worker.process import environment
 
 AT_ONCE: Final = 4
 """As many processes at the same time; a sentence takes each for some ten milliseconds."""
@@ -120,4 +120,4 @@ def _environment() -> dict[str, str]:
 
     A sound server that hangs would hold it up, and one that is not there gets folders in the user's home.
     """
-    return {**os.environ, "PULSE_SERVER": "unix:/dev/null"}
+    return {**environment(), "PULSE_SERVER": "unix:/dev/null"}

@@ -209,6 +209,20 @@ async def test_the_library_serves_many_with_few_processes(by_library):
     assert 1 <= max(counts | {len(children())}) <= espeak_process.AT_ONCE
 
 
+async def test_no_key_is_given_to_it(by_library, tmp_path, monkeypatch):
+    need("a POSIX shell", os.name == "posix")
+    monkeypatch.setenv("SELAM_API_KEY", "sk-selam-test-secret")
+    await said(Espeak([by_library]), "One.", "en")
+    (child,) = children()
+    assert {"PATH", "SELAM_API_KEY"} & set(child.environ()) == {"PATH"}
+    told, path = tmp_path / "environment", tmp_path / "espeak-ng"
+    path.write_text(f'#!/bin/sh\nenv > {told}\nexec {program()._path} "$@"\n')
+    path.chmod(0o755)
+    assert len(await said(Espeak([EspeakProgram(str(path), frozenset({"en"}))]), "One.", "en")) > 4_000
+    assert "PATH=" in told.read_text()
+    assert "sk-selam-test-secret" not in told.read_text()
+
+
 async def test_a_process_survives_a_sentence_that_was_broken_off(by_library, monkeypatch):
     monkeypatch.setattr(espeak_process, "BREAK_OFF_WITHIN_S", 60)
     synthesizer = Espeak([by_library])
