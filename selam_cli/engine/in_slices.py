@@ -16,6 +16,13 @@ from selam_cli.core.protocol import AudioEnd, ReplyChunk
 SLICE_BYTES: Final = 16_384
 """Half a second of PCM16 at 16 kHz, which takes a few milliseconds; a usual piece is no longer."""
 
+AT_ONCE: Final = 20
+"""So many short pieces are taken in one go."""
+
+MOST_WAITING_BYTES: Final = 16 * 1024 * 1024
+MOST_WAITING: Final = 4_000
+"""What more comes has to wait in the network, for the socket is not read while a piece is taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -36,6 +43,7 @@ class InSlices:
     def __init__(self, take: Callable[[Slice | AudioEnd | NoMore], None]) -> None:
         self._take = take
         self._waiting: deque[ReplyChunk | AudioEnd | NoMore] = deque()
+        self._waiting_bytes = 0
         self._at = 0
         """How much of the first one was handed over."""
         self._next: asyncio.Handle | None = None
@@ -46,34 +54,46 @@ class InSlices:
     def put(self, message: ReplyChunk | AudioEnd | NoMore) -> None:
         """Take the next message of a reply."""
         self._waiting.append(message)
+        if isinstance(message, ReplyChunk):
+            self._waiting_bytes += len(message.audio)
         if self._next is None:
             self._go_on()
+        while self._waiting_bytes > MOST_WAITING_BYTES or len(self._waiting) > MOST_WAITING:
+            self._hand_over()
 
     def clear(self) -> None:
         """Forget what waits: the reply was cut off."""
         self._waiting.clear()
-        self._at = 0
+        self._waiting_bytes = self._at = 0
         if self._next is not None:
             self._next.cancel()
             self._next = None
 
     def _go_on(self) -> None:
-        """Hand over what is short, and one slice of what is not."""
+        """Hand over what is short, or one slice of what is not."""
         self._next = None
-        while self._waiting:
-            message = self._waiting[0]
-            if not isinstance(message, ReplyChunk):
-                self._waiting.popleft()
-                self._take(message)
-                continue
-            begin, self._at = self._at, self._at + SLICE_BYTES
-            part = message
-            if len(message.audio) > SLICE_BYTES:
-                part = ReplyChunk(message.audio[begin : self._at], message.format, message.sample_rate)
-            if self._at >= len(message.audio):
-                self._waiting.popleft()
-                self._at = 0
-            if self._waiting:
-                self._next = asyncio.get_running_loop().call_soon(self._go_on)
-            self._take(Slice(part, goes_on=begin > 0))
-            return
+        handed_over = count = 0
+        while self._waiting and handed_over < SLICE_BYTES and count < AT_ONCE:
+            handed_over += self._hand_over()
+            count += 1
+        if self._waiting:
+            self._next = asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _hand_over(self) -> int:
+        """Hand over the first one, or the next slice of it; return how many bytes of sound that were."""
+        message = self._waiting[0]
+        if not isinstance(message, ReplyChunk):
+            self._waiting.popleft()
+            self._take(message)
+            return 0
+        begin, length = self._at, len(message.audio)
+        self._at = min(length, begin + SLICE_BYTES)
+        part, handed_over = message, self._at - begin
+        if handed_over < length:
+            part = ReplyChunk(message.audio[begin : self._at], message.format, message.sample_rate)
+        if self._at == length:
+            self._waiting.popleft()
+            self._at = 0
+        self._waiting_bytes -= handed_over
+        self._take(Slice(part, goes_on=begin > 0))
+        return handed_over

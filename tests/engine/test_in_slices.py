@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selam_cli.core.protocol import AudioEnd, ReplyChunk
-from selam_cli.engine import events
+from selam_cli.engine import events, in_slices
 from selam_cli.engine.in_slices import SLICE_BYTES, InSlices, NoMore, Slice
 from selam_cli.engine.reply import ReplyPlayer
 from tests.support.talker import talker, tone
@@ -42,12 +42,29 @@ async def test_what_is_long_is_handed_over_in_slices_and_what_comes_behind_it_wa
     for message in (ReplyChunk(LONG, "pcm16", 8_000), ReplyChunk(b"12"), AudioEnd(2), ReplyChunk(b"34")):
         sound.put(message)
     assert len(taken) == 1
-    assert await turns_of_the_loop_until(lambda: not sound) >= 11
+    assert await turns_of_the_loop_until(lambda: not sound) >= 10
     slices = [each for each in taken if isinstance(each, Slice)]
     assert b"".join(each.part.audio for each in slices) == LONG + b"12" + b"34"
     assert [each.goes_on for each in slices] == [False, *[True] * 10, False, False]
     assert {(each.part.format, each.part.sample_rate) for each in slices[:11]} == {("pcm16", 8_000)}
     assert taken[-2:] == [AudioEnd(2), Slice(ReplyChunk(b"34"), goes_on=False)]
+
+
+async def test_what_waits_is_bounded_in_bytes_and_in_pieces(monkeypatch):
+    monkeypatch.setattr(in_slices, "MOST_WAITING_BYTES", 3 * SLICE_BYTES)
+    monkeypatch.setattr(in_slices, "MOST_WAITING", 50)
+    taken = []
+    sound = InSlices(taken.append)
+    sound.put(ReplyChunk(LONG))
+    assert len(taken) == 8
+    sound.put(ReplyChunk(LONG))
+    assert len(taken) == 19, "the first one, and what of the second there is no room for"
+    for _ in range(200):
+        sound.put(ReplyChunk(b"1"))
+    assert len(taken) >= 22 + 150
+    assert b"".join(each.part.audio for each in taken[:22]) == LONG + LONG
+    await turns_of_the_loop_until(lambda: not sound)
+    assert len(taken) == 222
 
 
 async def test_of_what_was_cut_off_nothing_more_comes():
