@@ -41,7 +41,7 @@ class PosixKeyboardDriver(LinuxDriver):
             self._file = sys.__stdout__
         self._hearing = Hearing(self.listener, _ADD_EVENT_TYPES)
         self._modes: list[Any] | None = None
-        self._running = self._interrupted = False
+        self._running = self._suspended = self._interrupted = False
 
     def start_application_mode(self) -> None:
         """Begin, as Textual does, and ask for event types on top of its own flags."""
@@ -49,6 +49,7 @@ class PosixKeyboardDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual left its annotation out
         self._running = self._writer_thread is not writer  # not so where it was continued in the background
         if self._running:
+            self._suspended = False
             self._modes = self._terminal_modes()
             self._hearing.ask_for_releases(self.write)
             self._draw_all()
@@ -69,11 +70,28 @@ class PosixKeyboardDriver(LinuxDriver):
             return
         super().process_message(message)
 
+    def _sigtstp_application(self, *received: object) -> None:
+        # A signal comes in the middle of anything: of drawing, whose lock leaving needs, or of the start, which would
+        # begin a second time within the first, and two readers would share the keys. So the loop does it.
+        try:
+            asyncio.get_running_loop().call_soon_threadsafe(self._stop, received)
+        except RuntimeError:  # there is none, and nothing to leave
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _stop(self, received: tuple[object, ...]) -> None:
+        if self._running:
+            self._suspended = True
+            super()._sigtstp_application(*received)
+        else:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
     def _sigcont_application(self, *received: object) -> None:
         # Stopped by SIGSTOP, nothing was left before, so there is nothing to start again (Textual would start a second
         # reader and a second writer); but the shell has used the terminal meanwhile.
-        if not self._running:
+        if self._suspended:
             super()._sigcont_application(*received)
+            return
+        if not self._running:
             return
         with contextlib.suppress(termios.error):
             if self._modes is not None:

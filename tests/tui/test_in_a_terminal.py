@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import termios
+import time
 
 import psutil
 import pytest
@@ -299,6 +300,32 @@ def test_a_stop_that_nobody_could_prepare_for_leaves_one_reader_and_one_writer(k
         assert {thread.id for thread in psutil.Process(screen.process.pid).threads()} == threads
         screen.type("kkkkkk")
         screen.wait_for_command("listen", "off", times=6)
+        screen.tap("q")
+        assert screen.wait_for_exit() == 0
+        assert left_as_found(screen)
+
+
+@PROFILES
+def test_a_stop_at_any_moment_of_coming_back_leaves_one_reader(kitty):
+    """Ctrl+Z is a signal until the terminal is in raw mode, and `kill -TSTP` always is."""
+    # A legacy terminal that was asked about its keyboard gets a second to answer at each stop.
+    environment = None if kitty else {"TEXTUAL_DISABLE_KITTY_KEY": "1"}
+    with played(kitty, environment) as screen:
+        until_ready(screen)
+        readers = len(psutil.Process(screen.process.pid).threads())
+        os.kill(screen.process.pid, signal.SIGTSTP)
+        for wait_ms in (0, 1, 2, 3, 5, 8, 12, 20):
+            screen.wait_for_stop()
+            os.kill(screen.process.pid, signal.SIGCONT)
+            time.sleep(wait_ms / 1_000)  # any moment will do
+            os.kill(screen.process.pid, signal.SIGTSTP)
+        screen.wait_for_stop()
+        assert left_as_found(screen)
+        os.kill(screen.process.pid, signal.SIGCONT)
+        screen.wait_for(lambda: screen.alternate and (not kitty or screen.flags & EVENT_TYPES), "the screen is back")
+        screen.tap("i")
+        screen.wait_for_command("interrupt")
+        assert len(psutil.Process(screen.process.pid).threads()) == readers
         screen.tap("q")
         assert screen.wait_for_exit() == 0
         assert left_as_found(screen)
