@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
-from typing import Final
+from typing import Any, Final
 
 from selam_cli.agent.limits import Limits
 from selam_cli.agent.metrics import SHARED_FOLDER
@@ -44,9 +44,9 @@ async def serve_with_workers(
             for share in shares:
                 # One by one, not as a comprehension: those that have started must be ended when the next one fails.
                 processes.append(await _start(replace(settings, port=port, max_sessions=share), folder))  # noqa: PERF401
-            await asyncio.gather(*(_ready(process) for process in processes))
-            on_ready(port)
-            await _until_stopped(processes, stop)
+            if await _all_ready(processes, stop):
+                on_ready(port)
+                await _until_stopped(processes, stop)
         finally:
             await asyncio.gather(*(_end(process) for process in processes))
 
@@ -107,6 +107,21 @@ async def _start(settings: ServeSettings, figures: str) -> asyncio.subprocess.Pr
     assert process.stdin is not None  # noqa: S101  # made with PIPE
     process.stdin.write(as_line(settings))
     return process
+
+
+async def _all_ready(processes: list[asyncio.subprocess.Process], stop: asyncio.Event) -> bool:
+    """Wait until all listen; return False where `stop` is set before that. Raises SelamError where one does not."""
+    starting = asyncio.gather(*(_ready(process) for process in processes))
+    stopped = asyncio.create_task(stop.wait())
+    either: set[asyncio.Future[Any]] = {starting, stopped}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+        return starting.done()
+    finally:
+        starting.cancel()
+        stopped.cancel()
 
 
 async def _ready(process: asyncio.subprocess.Process) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -238,6 +239,16 @@ def test_a_worker_that_dies_ends_the_agent_with_a_sentence():
     assert process.returncode == 1
     assert "A worker ended by itself" in errors
     assert not workers[1].is_running()
+
+
+def test_a_signal_ends_it_while_its_workers_start():
+    process = serve("--port", "0", "--workers", "2")
+    while not (workers := psutil.Process(process.pid).children()):
+        time.sleep(0.01)
+    workers[0].suspend()
+    process.terminate()
+    assert process.wait(20) == 143
+    assert not any(worker.is_running() for worker in workers)
 
 
 def test_workers_take_no_port_that_others_have():
