@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import ctypes
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -36,6 +39,9 @@ OUTPUT_BLOCKS_MS: Final = (10, 20, 40)
 START_WITHIN_S: Final = 1.0
 """How long a start may take from the moment at which its stream has ended; where it returns, it does so at once."""
 
+SPINNING_S: Final = 0.5
+"""Seconds of CPU after which a stream's thread that is to end is known to go round in circles."""
+
 UNDERFLOWS_TOLERATED: Final = 3
 FALLBACK_RATES_HZ: Final = (48_000, 44_100)
 
@@ -47,8 +53,8 @@ def library_version() -> str:
 
 def look_again() -> None:
     """Have PortAudio list the devices anew, which it does only as it starts; every stream must have been closed."""
-    if _Start.hung:
-        return  # ending PortAudio ends its streams, and one of them is still being started, for good
+    if _Lost.threads:
+        return  # ending PortAudio ends its streams, and one of them is still being started or ended, for good
     # The library offers no public way; its own documentation names these two.
     sounddevice._terminate()  # noqa: SLF001
     sounddevice._initialize()  # noqa: SLF001
@@ -128,6 +134,7 @@ class _Input:
         self._on_samples = on_samples
         self._loop = loop
         self._closed = False
+        self._thread_id: int | None = None
         self._watch = Watch(loop, on_lost)
         for rate_hz, channels in _attempts(device, WIRE_RATE_HZ, (1, 2)):
             self.rate_hz, self._channels = rate_hz, channels
@@ -151,10 +158,11 @@ class _Input:
         if not self._closed:
             self._closed = True
             self._watch.stop()
-            _close(self._stream)
+            _close(self._stream, self._thread_id)
 
     def _callback(self, block: Any, _frames: int, _time: object, _status: object) -> None:
         now = time.monotonic()
+        self._thread_id = threading.get_native_id()
         self._watch.alive()
         with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
             self._loop.call_soon_threadsafe(self._deliver, bytes(block), now)
@@ -183,6 +191,7 @@ class _Output:
         self._thread = thread
         self._closed = False
         self._finished_is_ours = False
+        self._thread_id: int | None = None
         self._underflows = 0
         self._longer_blocks_ms = list(OUTPUT_BLOCKS_MS[1:])
         self._pull: Pull = silence
@@ -200,7 +209,7 @@ class _Output:
         if not self._closed:
             self._closed = True
             self._watch.stop()
-            _close(self._stream)
+            _close(self._stream, self._thread_id)
 
     def _start(self, block_ms: int, only_hz: int | None = None) -> None:
         # Stereo first: not every system plays a mono stream on both sides.
@@ -226,6 +235,7 @@ class _Output:
 
     def _callback(self, block: Any, frames: int, _time: object, status: Any) -> None:
         self._watch.alive()
+        self._thread_id = threading.get_native_id()
         samples = self._pull(frames)
         block[:] = (samples if self._channels == 1 else np.repeat(samples, self._channels)).tobytes()
         if status.output_underflow:
@@ -244,7 +254,8 @@ class _Output:
         block_ms, *self._longer_blocks_ms = self._longer_blocks_ms
         self._underflows = 0
         self._finished_is_ours = True
-        _close(self._stream)
+        _close(self._stream, self._thread_id)
+        self._thread_id = None
         self._finished_is_ours = False
         try:
             self._start(block_ms, self.rate_hz)
@@ -265,9 +276,6 @@ class _Start:
     that may be lost.
     """
 
-    hung = False
-    """Whether a thread was lost so: PortAudio can be used further, but not be ended."""
-
     def __init__(self, finished_callback: Callable[[], None]) -> None:
         self._finished_callback = finished_callback
         self._failure: sounddevice.PortAudioError | None = None
@@ -284,9 +292,7 @@ class _Start:
         threading.Thread(target=self._start, args=(stream,), name="sound-start", daemon=True).start()
         self._either.wait()
         if not self._returned.wait(START_WITHIN_S):
-            if not _Start.hung:
-                _Start.hung = True
-                atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001  # it ends PortAudio, see `look_again`
+            _Lost.add()
             raise TimeoutError
         if self._failure is not None:
             raise self._failure
@@ -315,9 +321,67 @@ def _started(kind: Any, finished_callback: Callable[[], None], **format_and_call
     return stream
 
 
-def _close(stream: Any) -> None:
+def _close(stream: Any, thread_id: int | None = None) -> None:
+    """End a stream. `thread_id` is the system's for the stream's own thread, where that has called back."""
+    if thread_id is None or not sys.platform.startswith("linux"):
+        _end(stream)
+        return
+    ended = threading.Event()
+
+    def end() -> None:
+        _end(stream)
+        ended.set()
+
+    # Where the sound server dies after an overrun, the stream's thread may try the same for ever, as fast as it can,
+    # and print that it does (PortAudio issue 1037; 19.6 and 19.7). Who ends the stream would wait for it for good.
+    before_s = _cpu_s(thread_id)
+    threading.Thread(target=end, name="sound-end", daemon=True).start()
+    while not ended.wait(0.05):
+        if _cpu_s(thread_id) - before_s > SPINNING_S:
+            _Lost.add()
+            _quieten(thread_id)
+            return
+
+
+def _end(stream: Any) -> None:
     # A stream whose server is gone raises from its own close.
     with contextlib.suppress(sounddevice.PortAudioError):
         stream.abort()
     with contextlib.suppress(sounddevice.PortAudioError):
         stream.close()
+
+
+class _Lost:
+    """Threads that PortAudio does not give back: it can be used further, but not be ended."""
+
+    threads = 0
+
+    @classmethod
+    def add(cls) -> None:
+        cls.threads += 1
+        atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001  # it ends PortAudio, see `look_again`
+
+
+def _cpu_s(thread_id: int) -> float:
+    """Return the CPU time that a thread of this process has had; 0 where it has ended."""
+    try:
+        fields = Path(f"/proc/self/task/{thread_id}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _quieten(thread_id: int) -> None:
+    """Let a thread that nobody can stop do the least harm: it comes last, and what the libraries print goes nowhere.
+
+    It prints twenty megabytes a second, and the engine's standard error is its log.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, thread_id, 19)
+    if "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""):
+        return  # elsewhere the variable cannot be written to
+    program = ctypes.CDLL(None)
+    program.fopen.restype = ctypes.c_void_p
+    nowhere = program.fopen(b"/dev/null", b"w")
+    if nowhere:
+        ctypes.c_void_p.in_dll(program, "stderr").value = nowhere

@@ -1,11 +1,14 @@
 """Microphones and speakers on the virtual sound card, through each library."""
 
 import asyncio
+import ctypes
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from importlib import import_module
@@ -252,6 +255,41 @@ async def start_as_the_server_dies():
         device.close()
     finally:
         card.stop()
+
+
+def test_a_stream_whose_thread_goes_round_in_circles_is_left_behind_and_quiet(sound_card, tmp_path):
+    """As PortAudio's may when the sound server dies after an overrun; it prints at each turn (its issue 1037)."""
+    need("portaudio", loads("sounddevice"))
+    environment = {**os.environ, "PYTHONPATH": ".", "ERRORS": str(tmp_path / "errors")}
+    in_a_process_of_its_own("end_a_stream_that_spins", environment)
+
+
+async def end_a_stream_that_spins():
+    portaudio = import_module("selam_cli.sound.portaudio")
+    errors = Path(os.environ["ERRORS"])
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+    spinning, never = [], threading.Event()
+
+    def spin():
+        spinning.append(threading.get_native_id())
+        while True:
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 100_000)  # without the interpreter's lock, as a library does
+
+    threading.Thread(target=spin, daemon=True).start()
+    while not spinning:
+        await asyncio.sleep(0.01)
+    stream = SimpleNamespace(abort=never.wait, close=pytest.fail)
+    await asyncio.to_thread(portaudio._close, stream, spinning[0])
+    assert os.getpriority(os.PRIO_PROCESS, spinning[0]) == 19
+    before = errors.stat().st_size
+    pcm = ctypes.c_void_p()
+    assert ctypes.CDLL("libasound.so.2").snd_pcm_open(ctypes.byref(pcm), b"nowhere", 0, 0) < 0
+    assert errors.stat().st_size == before, "what a library prints goes nowhere"
+    print("our own words stay", file=sys.stderr, flush=True)
+    assert errors.stat().st_size > before
+    devices.look_again()  # which would wait for that thread
+    speaker = open_speaker(None, lambda _: streams.silence, pytest.fail, loop=asyncio.get_running_loop())
+    speaker.close()
 
 
 def test_a_speaker_that_runs_dry_takes_longer_blocks(sound_card, monkeypatch):
