@@ -9,6 +9,7 @@ from selam_cli.core.protocol import AudioEnd, Control, ControlAck, ReplyChunk
 from selam_cli.sound import devices
 from tests.support.lines import talk_json
 from tests.support.needs import need
+from tests.support.speech import mended
 from tests.support.voice_server import voice_server
 
 RATE = 48_000
@@ -124,9 +125,10 @@ async def test_what_comes_late_of_the_old_reply_never_sounds(library, sound_card
             await server.send(ControlAck("interrupt"))
             await say(server, sine(0.5, 800.0))
             await engine.until("turn_ended", count=2)
-    assert pitch_power(recordings[0], 330.0) > 10_000
-    assert pitch_power(recordings[0], 800.0) > 10_000, "the next reply sounds"
-    assert pitch_power(recordings[0], 1_500.0) < 100
+    heard = mended(recordings[0], RATE)  # a hole that the sound server tore has something of every pitch
+    assert pitch_power(heard, 330.0) > 10_000
+    assert pitch_power(heard, 800.0) > 10_000, "the next reply sounds"
+    assert pitch_power(heard, 1_500.0) < 100
 
 
 async def test_without_a_connection_the_agent_is_silenced_all_the_same(sound_card):
