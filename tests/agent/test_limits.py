@@ -122,7 +122,7 @@ async def test_a_connection_over_which_nothing_is_asked_for_is_closed_and_no_oth
         writer.write(said)
         closed = asyncio.create_task(reader.read())
         for count in (1, 2):
-            forward(6)
+            forward(4)
             await user.say(Control("interrupt"))
             await user.until("control_ack", count)
             assert not closed.done()
