@@ -366,6 +366,8 @@ def run(arguments: Sequence[str]) -> int:
     edge = _Edge()
     try:
         status = app(args=list(arguments), prog_name="selam-voice", standalone_mode=False, obj=edge)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what is still in it would meet a reader that is gone at Python's exit, out of reach
     except SelamError as error:
         return edge.tell(error)
     except TyperException as error:
