@@ -134,7 +134,6 @@ class _Input:
         self._on_samples = on_samples
         self._loop = loop
         self._closed = False
-        self._thread_id: int | None = None
         self._watch = Watch(loop, on_lost)
         for rate_hz, channels in _attempts(device, WIRE_RATE_HZ, (1, 2)):
             self.rate_hz, self._channels = rate_hz, channels
@@ -158,11 +157,10 @@ class _Input:
         if not self._closed:
             self._closed = True
             self._watch.stop()
-            _close(self._stream, self._thread_id)
+            _close(self._stream)
 
     def _callback(self, block: Any, _frames: int, _time: object, _status: object) -> None:
         now = time.monotonic()
-        self._thread_id = threading.get_native_id()
         self._watch.alive()
         with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
             self._loop.call_soon_threadsafe(self._deliver, bytes(block), now)
@@ -191,7 +189,6 @@ class _Output:
         self._thread = thread
         self._closed = False
         self._finished_is_ours = False
-        self._thread_id: int | None = None
         self._underflows = 0
         self._longer_blocks_ms = list(OUTPUT_BLOCKS_MS[1:])
         self._pull: Pull = silence
@@ -209,7 +206,7 @@ class _Output:
         if not self._closed:
             self._closed = True
             self._watch.stop()
-            _close(self._stream, self._thread_id)
+            _close(self._stream)
 
     def _start(self, block_ms: int, only_hz: int | None = None) -> None:
         # Stereo first: not every system plays a mono stream on both sides.
@@ -235,7 +232,6 @@ class _Output:
 
     def _callback(self, block: Any, frames: int, _time: object, status: Any) -> None:
         self._watch.alive()
-        self._thread_id = threading.get_native_id()
         samples = self._pull(frames)
         block[:] = (samples if self._channels == 1 else np.repeat(samples, self._channels)).tobytes()
         if status.output_underflow:
@@ -254,8 +250,7 @@ class _Output:
         block_ms, *self._longer_blocks_ms = self._longer_blocks_ms
         self._underflows = 0
         self._finished_is_ours = True
-        _close(self._stream, self._thread_id)
-        self._thread_id = None
+        _close(self._stream)
         self._finished_is_ours = False
         try:
             self._start(block_ms, self.rate_hz)
@@ -279,6 +274,7 @@ class _Start:
     def __init__(self, finished_callback: Callable[[], None]) -> None:
         self._finished_callback = finished_callback
         self._failure: sounddevice.PortAudioError | None = None
+        self._threads_before: set[int] = set()
         self._either = threading.Event()
         self._returned = threading.Event()
 
@@ -289,6 +285,7 @@ class _Start:
 
     def run(self, stream: Any) -> None:
         """Start a stream. Raises PortAudioError where that fails, and TimeoutError where it never returns."""
+        self._threads_before = _thread_ids()
         threading.Thread(target=self._start, args=(stream,), name="sound-start", daemon=True).start()
         self._either.wait()
         if not self._returned.wait(START_WITHIN_S):
@@ -300,6 +297,8 @@ class _Start:
     def _start(self, stream: Any) -> None:
         try:
             stream.start()
+            of_python = {thread.native_id for thread in threading.enumerate()}
+            stream.thread_ids = _thread_ids() - self._threads_before - of_python
         except sounddevice.PortAudioError as failure:
             self._failure = failure
         self._returned.set()
@@ -321,9 +320,10 @@ def _started(kind: Any, finished_callback: Callable[[], None], **format_and_call
     return stream
 
 
-def _close(stream: Any, thread_id: int | None = None) -> None:
-    """End a stream. `thread_id` is the system's for the stream's own thread, where that has called back."""
-    if thread_id is None or not sys.platform.startswith("linux"):
+def _close(stream: Any) -> None:
+    """End a stream, or leave it behind where that can't be done."""
+    threads: set[int] = getattr(stream, "thread_ids", set())
+    if not threads:
         _end(stream)
         return
     ended = threading.Event()
@@ -332,15 +332,16 @@ def _close(stream: Any, thread_id: int | None = None) -> None:
         _end(stream)
         ended.set()
 
-    # Where the sound server dies after an overrun, the stream's thread may try the same for ever, as fast as it can,
-    # and print that it does (PortAudio issue 1037; 19.6 and 19.7). Who ends the stream would wait for it for good.
-    before_s = _cpu_s(thread_id)
+    # Where the sound server dies at a bad moment, the stream's thread may try the same for ever, as fast as it can, and
+    # print that it does (PortAudio issue 1037; 19.6 and 19.7). Who ends the stream would wait for it for good.
+    before_s = {thread_id: _cpu_s(thread_id) for thread_id in threads}
     threading.Thread(target=end, name="sound-end", daemon=True).start()
     while not ended.wait(0.05):
-        if _cpu_s(thread_id) - before_s > SPINNING_S:
-            _Lost.add()
-            _quieten(thread_id)
-            return
+        for thread_id in threads:
+            if _cpu_s(thread_id) - before_s[thread_id] > SPINNING_S:
+                _Lost.add()
+                _quieten(thread_id)
+                return
 
 
 def _end(stream: Any) -> None:
@@ -360,6 +361,14 @@ class _Lost:
     def add(cls) -> None:
         cls.threads += 1
         atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001  # it ends PortAudio, see `look_again`
+
+
+def _thread_ids() -> set[int]:
+    """Return the system's ids of this process's threads; none where it does not tell them."""
+    try:
+        return {int(name) for name in os.listdir("/proc/self/task")}  # noqa: PTH208  # names, in one call
+    except OSError:
+        return set()
 
 
 def _cpu_s(thread_id: int) -> float:

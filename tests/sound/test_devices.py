@@ -278,8 +278,8 @@ async def end_a_stream_that_spins():
     threading.Thread(target=spin, daemon=True).start()
     while not spinning:
         await asyncio.sleep(0.01)
-    stream = SimpleNamespace(abort=never.wait, close=pytest.fail)
-    await asyncio.to_thread(portaudio._close, stream, spinning[0])
+    stream = SimpleNamespace(abort=never.wait, close=pytest.fail, thread_ids={spinning[0]})
+    await asyncio.to_thread(portaudio._close, stream)
     assert os.getpriority(os.PRIO_PROCESS, spinning[0]) == 19
     before = errors.stat().st_size
     pcm = ctypes.c_void_p()
@@ -289,6 +289,7 @@ async def end_a_stream_that_spins():
     assert errors.stat().st_size > before
     devices.look_again()  # which would wait for that thread
     speaker = open_speaker(None, lambda _: streams.silence, pytest.fail, loop=asyncio.get_running_loop())
+    assert len(speaker._stream._stream.thread_ids) == 1, "the stream's own thread is known"
     speaker.close()
 
 
