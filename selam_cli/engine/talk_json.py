@@ -16,6 +16,7 @@ from selam_cli.engine import notices, terminal_modes
 from selam_cli.engine.commands import UnknownCommand, Verb, parse_command
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.events import Event
+from selam_cli.engine.hearing import leaves_threads
 from selam_cli.engine.jsonl import LineWriter, read_lines
 from selam_cli.engine.standard_streams import StandardStreams
 from selam_cli.engine.target import Target
@@ -45,7 +46,7 @@ def run(settings: Settings, target: Target) -> int:
     log.info("left with status %d", status)
     if failure is not None and status:
         streams.say(f"{failure.reason} {failure.remedy}".strip())
-    if hung:
+    if hung or leaves_threads():
         os._exit(status)  # whatever waits for a thread, or closes a device, would wait for the sound server
     # The streams stay redirected: a sound library's threads may still have something to say.
     return status

@@ -1,5 +1,6 @@
 """What reaches the capture and the server while the agent sounds, with and without echo cancellation."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -264,6 +265,23 @@ async def test_the_state_says_what_is_in_force(tmp_path, voice_file):
         lines.send("quit")
         assert await lines.ended() == 0
     assert json.dumps(lines.errors.decode()) == '""', "the library prints nothing"
+
+
+async def test_an_engine_with_the_library_ends_before_the_interpreter_is_taken_down(tmp_path, voice_file):
+    """A thread of the library that calls into Python then aborts the process, now and then on a busy machine."""
+    with_livekit()
+    code = "import atexit, os; atexit.register(os.write, 2, b'TAKEN DOWN'); from selam_cli.__main__ import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, "talk", "--json", "--server", "ws://127.0.0.1:1", "--output", "null",
+        "--input", str(tmp_path / "voice.wav"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    async for line in process.stdout:
+        if b'"echo_cancellation"' in line:
+            process.stdin.close()
+    assert await process.wait() == 4
+    log = next(tmp_path.rglob("selam-voice.log")).read_text()
+    assert "left with status 4" in log
+    assert "TAKEN DOWN" not in log
 
 
 def test_who_wants_none_loads_none(broken):
