@@ -36,6 +36,7 @@ class SuiteCanary:
     def __init__(self) -> None:
         self.printed: list[str] = []
         self.found: list[str] = []
+        self.session = None
 
 
 def forms(key: str = CANARY) -> dict[str, bytes]:
