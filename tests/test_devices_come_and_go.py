@@ -33,14 +33,15 @@ def library(request):
     return library_environment(request.param)
 
 
-@pytest.fixture(
-    params=["portaudio", "miniaudio", "both"] if os.environ.get("SELAM_SOAK") == "1" else ["miniaudio", "both"]
-)
+IN_A_SOAK = os.environ.get("SELAM_SOAK") == "1"
+
+
+@pytest.fixture(params=["portaudio", "miniaudio", "both"] if IN_A_SOAK else ["both"])
 def any_library(request):
     return library_environment(request.param)
 
 
-@pytest.fixture(params=["miniaudio", "both"])
+@pytest.fixture(params=["miniaudio", "both"] if IN_A_SOAK else ["both"])
 def naming_library(request):
     """PortAudio knows the sound server's devices by no name."""
     return library_environment(request.param)

@@ -19,7 +19,7 @@ from tests.support.voice_server import voice_server
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
 
 TROUBLE_S = 1_800 if os.environ.get("SELAM_SOAK") == "1" else 60
-"""How long devices come and go in a conversation, and there are three of them. The round that has begun is finished."""
+"""How long devices come and go in each of three conversations, all at once. The round that has begun is finished."""
 
 ROUNDS_AT_LEAST = 5
 """A round takes two seconds, on a machine that is busy a few more."""
@@ -139,12 +139,18 @@ async def take_turn(engine, server, card, mischief):
 
 @pytest.mark.soak
 @pytest.mark.timeout(TROUBLE_S + 900)
-@pytest.mark.parametrize(
-    ("library", "settings", "seed"),
-    [("both", "", 11), ("portaudio", "", 12), ("miniaudio", 'microphone = "per_turn"\n', 13)],
-)
-async def test_turns_go_on_while_devices_come_and_go(tmp_path, library, settings, seed):
+async def test_turns_go_on_while_devices_come_and_go(tmp_path):
     need_programs(*PROGRAMS)
+    conversations = [("both", "", 11), ("portaudio", "", 12), ("miniaudio", 'microphone = "per_turn"\n', 13)]
+    async with asyncio.TaskGroup() as group:
+        for library, settings, seed in conversations:
+            folder = tmp_path / library
+            folder.mkdir()
+            group.create_task(converse(folder, library, settings, seed))
+
+
+async def converse(tmp_path, library, settings, seed):
+    """Take turns, with a sound card of its own, while its devices come and go."""
     environment = library_environment(library)
     config = tmp_path / "config.toml"
     config.write_text(settings)
