@@ -6,16 +6,11 @@ In the callbacks: a copy, and a hand-over to the loop. No logging, no growth, no
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
-import ctypes
-import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -30,17 +25,12 @@ except Exception as failure:
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
 from selam_cli.sound.devices import Device
+from selam_cli.sound.portaudio_threads import LostThreads, close, started
 from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, mixed_down, silence
 
 INPUT_BLOCK_MS: Final = 20
 OUTPUT_BLOCKS_MS: Final = (10, 20, 40)
 """The shortest delay first; on a machine that is too slow for it, longer blocks have no breaks."""
-
-START_WITHIN_S: Final = 1.0
-"""How long a start may take from the moment at which its stream has ended; where it returns, it does so at once."""
-
-SPINNING_S: Final = 0.5
-"""Seconds of CPU after which a stream's thread that is to end is known to go round in circles."""
 
 UNDERFLOWS_TOLERATED: Final = 3
 FALLBACK_RATES_HZ: Final = (48_000, 44_100)
@@ -53,7 +43,7 @@ def library_version() -> str:
 
 def look_again() -> None:
     """Have PortAudio list the devices anew, which it does only as it starts; every stream must have been closed."""
-    if _Lost.threads:
+    if LostThreads.count:
         return  # ending PortAudio ends its streams, and one of them is still being started or ended, for good
     # The library offers no public way; its own documentation names these two.
     sounddevice._terminate()  # noqa: SLF001
@@ -137,7 +127,7 @@ class _Input:
         self._watch = Watch(loop, on_lost)
         for rate_hz, channels in _attempts(device, WIRE_RATE_HZ, (1, 2)):
             self.rate_hz, self._channels = rate_hz, channels
-            stream = _started(
+            stream = started(
                 sounddevice.RawInputStream,
                 samplerate=rate_hz,
                 channels=channels,
@@ -157,7 +147,7 @@ class _Input:
         if not self._closed:
             self._closed = True
             self._watch.stop()
-            _close(self._stream)
+            close(self._stream)
 
     def _callback(self, block: Any, _frames: int, _time: object, _status: object) -> None:
         now = time.monotonic()
@@ -206,7 +196,7 @@ class _Output:
         if not self._closed:
             self._closed = True
             self._watch.stop()
-            _close(self._stream)
+            close(self._stream)
 
     def _start(self, block_ms: int, only_hz: int | None = None) -> None:
         # Stereo first: not every system plays a mono stream on both sides.
@@ -214,7 +204,7 @@ class _Output:
             if only_hz not in {None, rate_hz}:
                 continue
             self._channels = channels
-            stream = _started(
+            stream = started(
                 sounddevice.RawOutputStream,
                 samplerate=rate_hz,
                 channels=channels,
@@ -250,7 +240,7 @@ class _Output:
         block_ms, *self._longer_blocks_ms = self._longer_blocks_ms
         self._underflows = 0
         self._finished_is_ours = True
-        _close(self._stream)
+        close(self._stream)
         self._finished_is_ours = False
         try:
             self._start(block_ms, self.rate_hz)
@@ -261,136 +251,3 @@ class _Output:
         if not self._closed and not self._finished_is_ours:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving
                 self._loop.call_soon_threadsafe(self._watch.lost, "the device or its sound server is gone.")
-
-
-class _Start:
-    """One start of a stream.
-
-    Where the sound server dies between a stream's opening and its start, PortAudio's own thread fails and ends, and the
-    one that called for the start waits for it for good (PortAudio issue 535; 19.6 and 19.7). So each start has a thread
-    that may be lost.
-    """
-
-    def __init__(self, finished_callback: Callable[[], None]) -> None:
-        self._finished_callback = finished_callback
-        self._failure: sounddevice.PortAudioError | None = None
-        self._threads_before: set[int] = set()
-        self._either = threading.Event()
-        self._returned = threading.Event()
-
-    def on_finished(self) -> None:
-        """The stream has ended; PortAudio tells so from its own thread, also where it fails as it starts."""
-        self._either.set()
-        self._finished_callback()
-
-    def run(self, stream: Any) -> None:
-        """Start a stream. Raises PortAudioError where that fails, and TimeoutError where it never returns."""
-        self._threads_before = _thread_ids()
-        threading.Thread(target=self._start, args=(stream,), name="sound-start", daemon=True).start()
-        self._either.wait()
-        if not self._returned.wait(START_WITHIN_S):
-            _Lost.add()
-            raise TimeoutError
-        if self._failure is not None:
-            raise self._failure
-
-    def _start(self, stream: Any) -> None:
-        try:
-            stream.start()
-            of_python = {thread.native_id for thread in threading.enumerate()}
-            stream.thread_ids = _thread_ids() - self._threads_before - of_python
-        except sounddevice.PortAudioError as failure:
-            self._failure = failure
-        self._returned.set()
-        self._either.set()
-
-
-def _started(kind: Any, finished_callback: Callable[[], None], **format_and_callback: Any) -> Any:
-    """Return a stream that runs, or None where the device refuses this rate or these channels."""
-    stream, start = None, _Start(finished_callback)
-    try:
-        stream = kind(dtype="int16", latency="low", finished_callback=start.on_finished, **format_and_callback)
-        start.run(stream)
-    except sounddevice.PortAudioError:
-        if stream is not None:
-            _close(stream)
-        return None
-    except TimeoutError:
-        return None  # and left as it is: it cannot be closed before it has started
-    return stream
-
-
-def _close(stream: Any) -> None:
-    """End a stream, or leave it behind where that can't be done."""
-    threads: set[int] = getattr(stream, "thread_ids", set())
-    if not threads:
-        _end(stream)
-        return
-    ended = threading.Event()
-
-    def end() -> None:
-        _end(stream)
-        ended.set()
-
-    # Where the sound server dies at a bad moment, the stream's thread may try the same for ever, as fast as it can, and
-    # print that it does (PortAudio issue 1037; 19.6 and 19.7). Who ends the stream would wait for it for good.
-    before_s = {thread_id: _cpu_s(thread_id) for thread_id in threads}
-    threading.Thread(target=end, name="sound-end", daemon=True).start()
-    while not ended.wait(0.05):
-        for thread_id in threads:
-            if _cpu_s(thread_id) - before_s[thread_id] > SPINNING_S:
-                _Lost.add()
-                _quieten(thread_id)
-                return
-
-
-def _end(stream: Any) -> None:
-    # A stream whose server is gone raises from its own close.
-    with contextlib.suppress(sounddevice.PortAudioError):
-        stream.abort()
-    with contextlib.suppress(sounddevice.PortAudioError):
-        stream.close()
-
-
-class _Lost:
-    """Threads that PortAudio does not give back: it can be used further, but not be ended."""
-
-    threads = 0
-
-    @classmethod
-    def add(cls) -> None:
-        cls.threads += 1
-        atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001  # it ends PortAudio, see `look_again`
-
-
-def _thread_ids() -> set[int]:
-    """Return the system's ids of this process's threads; none where it does not tell them."""
-    try:
-        return {int(name) for name in os.listdir("/proc/self/task")}  # noqa: PTH208  # names, in one call
-    except OSError:
-        return set()
-
-
-def _cpu_s(thread_id: int) -> float:
-    """Return the CPU time that a thread of this process has had; 0 where it has ended."""
-    try:
-        fields = Path(f"/proc/self/task/{thread_id}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _quieten(thread_id: int) -> None:
-    """Let a thread that nobody can stop do the least harm: it comes last, and what the libraries print goes nowhere.
-
-    It prints twenty megabytes a second, and the engine's standard error is its log.
-    """
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, thread_id, 19)
-    if "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""):
-        return  # elsewhere the variable cannot be written to
-    program = ctypes.CDLL(None)
-    program.fopen.restype = ctypes.c_void_p
-    nowhere = program.fopen(b"/dev/null", b"w")
-    if nowhere:
-        ctypes.c_void_p.in_dll(program, "stderr").value = nowhere

@@ -265,7 +265,7 @@ def test_a_stream_whose_thread_goes_round_in_circles_is_left_behind_and_quiet(so
 
 
 async def end_a_stream_that_spins():
-    portaudio = import_module("selam_cli.sound.portaudio")
+    close = import_module("selam_cli.sound.portaudio_threads").close
     errors = Path(os.environ["ERRORS"])
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
     spinning, never = [], threading.Event()
@@ -279,7 +279,7 @@ async def end_a_stream_that_spins():
     while not spinning:
         await asyncio.sleep(0.01)
     stream = SimpleNamespace(abort=never.wait, close=pytest.fail, thread_ids={spinning[0]})
-    await asyncio.to_thread(portaudio._close, stream)
+    await asyncio.to_thread(close, stream)
     assert os.getpriority(os.PRIO_PROCESS, spinning[0]) == 19
     before = errors.stat().st_size
     pcm = ctypes.c_void_p()
