@@ -21,6 +21,14 @@ from tests.support.speech import correlation
 SOAK = os.environ.get("SELAM_SOAK") == "1"
 
 
+async def begin_to_talk(someone, server):
+    """Have somebody begin to talk; return the turn, once the server hears them."""
+    await someone.engine.until("session_started")
+    turn = await someone.press()
+    await server.until(lambda: server.sessions[-1])
+    return turn
+
+
 async def answered(someone):
     await someone.engine.until("turn_ended", lambda line: line["outcome"] == "answered")
 
@@ -49,9 +57,7 @@ async def test_who_talks_through_a_cut_is_heard_whole_in_the_second_session(serv
 @pytest.mark.skipif(not SOAK, reason="a long run")
 async def test_what_was_said_before_a_cut_of_thirty_seconds_is_kept_and_sent_when_asked(server, link, tmp_path):
     async with person(tmp_path, link.url) as someone:
-        await someone.engine.until("session_started")
-        await someone.press()
-        await server.until(lambda: server.sessions[-1])
+        await begin_to_talk(someone, server)
         link.cut()
         await someone.release()
         await asyncio.sleep(30)
@@ -66,9 +72,7 @@ async def test_what_was_said_before_a_cut_of_thirty_seconds_is_kept_and_sent_whe
 @pytest.mark.skipif(not SOAK, reason="the lossy network goes silent as well")
 async def test_a_link_that_is_silent_for_three_seconds_loses_nothing_and_no_session(server, link, tmp_path):
     async with person(tmp_path, link.url) as someone:
-        await someone.engine.until("session_started")
-        await someone.press()
-        await server.until(lambda: server.sessions[-1])
+        await begin_to_talk(someone, server)
         link.freeze()
         await someone.engine.until("notice", lambda line: line["code"] == "stalled")
         await asyncio.sleep(1)
@@ -85,9 +89,7 @@ async def test_a_link_that_is_silent_for_three_seconds_loses_nothing_and_no_sess
 async def test_a_link_that_carries_one_way_only_is_told_as_stalled(server, link, tmp_path):
     """The server hears every word, and nothing comes back: who talks cannot know that."""
     async with person(tmp_path, link.url) as someone:
-        await someone.engine.until("session_started")
-        await someone.press()
-        await server.until(lambda: server.sessions[-1])
+        await begin_to_talk(someone, server)
         link.freeze(link.down)
         await someone.engine.until("notice", lambda line: line["code"] == "stalled")
         await link.mend()
