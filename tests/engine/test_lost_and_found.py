@@ -428,15 +428,20 @@ async def test_who_leaves_while_nothing_is_read_does_not_wait_for_a_goodbye():
         assert not user.engine._link.up
 
 
+async def say_more_than_a_stalled_server_takes(user):
+    """Speak for nine seconds, of which the end waits, and return the sound."""
+    said = np.random.default_rng(1).integers(-8_000, 8_000, 144_000).astype("<i2")
+    user.utter(said)
+    await user.until(events.Notice, lambda notice: notice.code == "stalled")
+    return said
+
+
 @needs_signals
 async def test_escape_takes_nothing_back_of_what_was_said_before(tmp_path):
-    """The server stands still: more than may be under way of the first utterance waits when the second is begun."""
-    first = np.random.default_rng(1).integers(-8_000, 8_000, 144_000).astype("<i2")
     async with recording_server(tmp_path) as server, talker(server.url) as user:
         await user.until(events.SessionStarted)
         with server.standing_still():
-            user.utter(first)
-            await user.until(events.Notice, lambda notice: notice.code == "stalled")
+            first = await say_more_than_a_stalled_server_takes(user)
             user.do("press")
             user.say(tone(0.5))
             user.do("discard")
@@ -448,12 +453,10 @@ async def test_escape_takes_nothing_back_of_what_was_said_before(tmp_path):
 
 @needs_signals
 async def test_what_a_session_that_is_ended_for_another_voice_had_yet_to_carry_is_kept(tmp_path):
-    first = np.random.default_rng(1).integers(-8_000, 8_000, 144_000).astype("<i2")
     async with recording_server(tmp_path) as server, talker(server.url) as user:
         await user.until(events.SessionStarted)
         with server.standing_still():
-            user.utter(first)
-            await user.until(events.Notice, lambda notice: notice.code == "stalled")
+            first = await say_more_than_a_stalled_server_takes(user)
             user.do("press")
             user.do("discard")
             user.do("voice ameha")
