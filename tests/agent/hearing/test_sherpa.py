@@ -10,6 +10,7 @@ from selam_cli.agent.hearing import in_workers, sherpa
 from selam_cli.agent.hearing.stretches import LONGEST_S, SHORTEST_S, stretches
 from selam_cli.agent.models import OMNILINGUAL
 from selam_cli.agent.responder import EngineFault, Utterance
+from tests.support.damage import damage_file
 from tests.support.needs import need
 
 RATE_HZ = 16_000
@@ -98,18 +99,14 @@ async def test_a_model_that_is_not_one_is_a_plain_sentence(tiny_model, hearer, d
 
     model, tokens = tiny_model / "model.int8.onnx", tiny_model / "tokens.txt"
     match damage:
-        case "truncated":
-            model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
-        case "of noise":
-            model.write_bytes(np.random.default_rng(1).bytes(100_000))
-        case "empty":
-            model.write_bytes(b"")
         case "of another kind":
             write_another_model(tiny_model)
         case "without tokens":
             tokens.unlink()
         case "no tokens":
             tokens.write_text("")
+        case _:
+            damage_file(model, damage)
     with pytest.raises(EngineFault) as fault:
         await heard(hearer(tiny_model), tones(LOW_HZ))
     assert fault.value.type == "session_error"

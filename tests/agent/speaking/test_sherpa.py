@@ -16,6 +16,7 @@ from selam_cli.agent_settings import AgentSettings
 from selam_cli.core.protocol import AudioChunk, StartSession
 from tests.agent.conftest import server  # noqa: F401  # a fixture
 from tests.agent.test_server import CLOSING, caller, chunks
+from tests.support.damage import damage_file
 from tests.support.embedded_agent import embedded_agent
 from tests.support.needs import need
 from tests.support.openai_server import replies, says
@@ -46,12 +47,6 @@ def damaged(folder, damage):
 
     model = folder / "model.onnx"
     match damage:
-        case "truncated":
-            model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
-        case "of noise":
-            model.write_bytes(np.random.default_rng(1).bytes(100_000))
-        case "empty":
-            model.write_bytes(b"")
         case "of another kind":
             write_another_model(folder)
             (folder / "model.int8.onnx").replace(model)
@@ -59,6 +54,8 @@ def damaged(folder, damage):
             write_tiny_voice(folder, marks={})
         case "no tokens":
             (folder / "tokens.txt").write_text("")
+        case _:
+            damage_file(model, damage)
 
 
 @pytest.fixture
