@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
-from selam_cli.core.catalog import LANGUAGES
-from selam_cli.settings_file import Check, SettingsFile, checked, name, one_of, web_address, whole
+from selam_cli.settings_file import Check, SettingsFile, checked, name, one_of, spoken_language, web_address, whole
 
 HEARING: Final = ("auto", "openai", "sherpa", "whisper", "pocketsphinx", "none")
 THINKING: Final = ("auto", "openai", "selam", "ollama", "none")
@@ -51,7 +50,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "speaking": one_of(*SPEAKING),
     "speaking_url": web_address,
     "speaking_model": name,
-    "speaking_language": one_of(*LANGUAGES),
+    "speaking_language": spoken_language,
     "patience_s": whole(1, 600),
     "end_of_speech_ms": whole(200, 3_000),
 }

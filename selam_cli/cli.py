@@ -45,7 +45,10 @@ app = typer.Typer(
 Voice = Annotated[str | None, typer.Option(metavar="NAME", help="The agent's voice; `selam-voice voices` lists them.")]
 Language = Annotated[
     str | None,
-    typer.Option(metavar="CODE", help="Answer in am, so, ti, om or en. Absent: in the language that is heard."),
+    typer.Option(
+        metavar="CODE",
+        help="Answer in am, so, ti, om or en (or am-ET, Amharic). Absent: in what is heard.",
+    ),
 ]
 Instructions = Annotated[
     str | None, typer.Option(metavar="TEXT", help="How the agent is to behave, or @FILE; at most 8,000 characters.")

@@ -15,9 +15,20 @@ from typing import Final
 
 from selam_cli import agent_settings
 from selam_cli.core import protocol
-from selam_cli.core.catalog import DEFAULT_VOICE, LANGUAGES
+from selam_cli.core.catalog import AUTO, DEFAULT_VOICE, voice_name
 from selam_cli.errors import UsageFault
-from selam_cli.settings_file import Check, OutOfRange, SettingsFile, address, checked, name, one_of, switch, whole
+from selam_cli.settings_file import (
+    Check,
+    OutOfRange,
+    SettingsFile,
+    address,
+    checked,
+    name,
+    one_of,
+    spoken_language,
+    switch,
+    whole,
+)
 
 PTT_MODES: Final = ("auto", "hold", "toggle", "open")
 MICROPHONE_MODES: Final = ("open", "per_turn")
@@ -59,12 +70,12 @@ def _device(value: object) -> str:
 
 
 def _language(value: object) -> str | None:
-    code = name(value).lower()
-    if code == "auto":
-        return None
-    if code not in LANGUAGES:
-        raise OutOfRange(f"must be auto or one of {', '.join(LANGUAGES)}, not {code[:40]!r}")
-    return code
+    said = name(value)
+    return None if said.casefold() == AUTO else spoken_language(said)
+
+
+def _voice(value: object) -> str:
+    return voice_name(name(value))
 
 
 def _microphone(value: object) -> str:
@@ -110,7 +121,7 @@ def _instructions_file(path: str) -> str:
 
 
 _CHECKS: Final[dict[str, Check]] = {
-    "voice": name,
+    "voice": _voice,
     "language": _language,
     "instructions": _instructions,
     "vad_threshold": whole(0, protocol.MAX_VAD_THRESHOLD),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from selam_cli.core.catalog import LISTED, language_code
 from selam_cli.errors import UsageFault
 
 Check = Callable[[object], object]
@@ -62,6 +63,15 @@ def name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise OutOfRange("must be a text that is not empty")
     return value.strip()
+
+
+def spoken_language(value: object) -> str:
+    """Check for a language of the agent's, however it is written; returns its code."""
+    said = name(value)
+    code = language_code(said)
+    if code is None:
+        raise OutOfRange(f"is {said[:40]!r}, which is none of the languages that there are: {LISTED}")
+    return code
 
 
 def address(*schemes: str) -> Check:

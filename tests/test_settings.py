@@ -78,8 +78,27 @@ def test_a_flag_out_of_range_is_named(flags, named, config):
         load_settings(flags, config(""))
 
 
-def test_language_auto_means_none(config):
-    assert load_settings({"language": "auto"}, config('language = "am"')).language is None
+@pytest.mark.parametrize("written", ["am-ET", "AM", "am_ET.UTF-8", "amh", "Amharic", "አማርኛ"])
+def test_a_language_may_carry_a_region_or_be_a_name_wherever_it_is_given(config, written):
+    assert load_settings({"language": written}, config("")).language == "am"
+    assert load_settings({}, config(f'language = "{written}"\n')).language == "am"
+    assert load_settings({}, {**config(""), "SELAM_LANGUAGE": written}).language == "am"
+    assert load_agent_settings(config(f'[agent]\nspeaking_language = "{written}"\n')).speaking_language == "am"
+
+
+def test_an_unknown_language_is_told_which_there_are(config):
+    with pytest.raises(UsageFault, match=r"SELAM_LANGUAGE is 'fr-FR', .*: am \(Amharic\), so \(Somali\), ti"):
+        load_settings({}, {**config(""), "SELAM_LANGUAGE": "fr-FR"})
+
+
+def test_a_voice_is_known_in_any_case(config):
+    assert load_settings({"voice": " Mekdes "}, config("")).voice == "mekdes"
+    assert load_settings({"voice": "Zuri"}, config("")).voice == "Zuri", "a voice that is new is passed on as it is"
+
+
+@pytest.mark.parametrize("written", ["auto", "AUTO", " Auto "])
+def test_language_auto_means_none(config, written):
+    assert load_settings({"language": written}, config('language = "am"')).language is None
 
 
 def test_a_flag_for_one_server_overrides_the_other_kind_from_the_file(config):

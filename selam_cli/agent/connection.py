@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
 from selam_cli.agent.conversation import Conversation
 from selam_cli.agent.metrics import Metrics
 from selam_cli.agent.responder import Responder
-from selam_cli.core.catalog import LANGUAGES
+from selam_cli.core.catalog import LISTED, language_code, voice_name
 from selam_cli.core.protocol import (
     WIRE_RATE_HZ,
     AudioChunk,
@@ -89,10 +90,11 @@ class Connection:
         if self._conversation is not None:
             self.send(ErrorReport("session_error", "A session is open already; one connection carries one session."))
             return
-        if session.language is not None and session.language not in LANGUAGES:
-            known = ", ".join(LANGUAGES)
-            self.send(ErrorReport("validation_error", f"There is no language {session.language[:40]!r}: {known}."))
+        language = None if session.language is None else language_code(session.language)
+        if language is None and session.language is not None:
+            self.send(ErrorReport("validation_error", f"There is no language {session.language[:40]!r}: {LISTED}."))
             return
+        session = replace(session, voice=voice_name(session.voice), language=language)
         refusal = self._responder.refusal(session)
         if refusal is not None:
             self.send(refusal)

@@ -377,14 +377,16 @@ class VoiceEngine:
             self._connect_again()
 
     def _voice(self, command: Command) -> None:
-        self.conversation.update(voice=command.argument)
+        self.conversation.update(voice=catalog.voice_name(command.argument))
         self._warn_of_mismatch()
         self._new_session_soon()
 
     def _language(self, command: Command) -> None:
-        code = None if command.argument == "auto" else command.argument.lower()
-        if code is not None and code not in catalog.LANGUAGES:
-            raise UsageFault(f"There is no language {code[:40]!r}.", f"Say auto or {', '.join(catalog.LANGUAGES)}.")
+        is_auto = command.argument.casefold() == catalog.AUTO
+        code = None if is_auto else catalog.language_code(command.argument)
+        if code is None and not is_auto:
+            said = command.argument[:40]
+            raise UsageFault(f"There is no language {said!r}.", f"Say {catalog.AUTO}, {catalog.LISTED}.")
         self.conversation.update(language=code)
         self._warn_of_mismatch()
         self._new_session_soon()

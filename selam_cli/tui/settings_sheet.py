@@ -14,7 +14,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static, TextArea
 
 from selam_cli.core import protocol
-from selam_cli.core.catalog import LANGUAGES, VOICES, mismatch, voices_for
+from selam_cli.core.catalog import AUTO, LANGUAGES, LISTED, VOICES, language_code, mismatch, voice_name, voices_for
 from selam_cli.engine.events import Event, Notice
 from selam_cli.tui.model import CommandSent
 from selam_cli.tui.sheet import Sheet
@@ -38,7 +38,11 @@ def voice_problem(text: str) -> str:
 
 def language_problem(text: str) -> str:
     """Say what is wrong with a language."""
-    return "" if text.strip().lower() in {"auto", *LANGUAGES} else f"Say auto, {', '.join(LANGUAGES)}."
+    return "" if _is_auto(text) or language_code(text) else f"Say {AUTO}, {LISTED}."
+
+
+def _is_auto(text: str) -> bool:
+    return text.strip().casefold() == AUTO
 
 
 def instructions_problem(text: str) -> str:
@@ -67,23 +71,31 @@ CHECKS: Final[dict[str, Callable[[str], str]]] = {
 }
 
 
+def _as_meant(text: str) -> str:
+    return AUTO if _is_auto(text) else language_code(text) or text
+
+
+_AS_MEANT: Final[dict[str, Callable[[str], str]]] = {"voice": voice_name, "language": _as_meant}
+"""What a field stands for where it is no number or free text."""
+
+
 def changes(before: Choices, after: Choices) -> list[CommandSent]:
     """Return the commands that carry out what is different and right; a wrong value changes nothing."""
     commands = []
     for name, check in CHECKS.items():
-        old, new = getattr(before, name).strip(), getattr(after, name).strip()
+        meant = _AS_MEANT.get(name, str)
+        old, new = meant(getattr(before, name).strip()), meant(getattr(after, name).strip())
         if old != new and not check(new):
-            new = new.lower() if name == "language" else new
             commands.append(CommandSent(name.replace("_", "-"), new))
     return commands
 
 
 def caution(choices: Choices) -> str:
     """Say whether voice and language fit; empty where they do or one of them is wrong already."""
-    language = choices.language.strip().lower()
-    if language_problem(language) or voice_problem(choices.voice):
+    if language_problem(choices.language) or voice_problem(choices.voice):
         return ""
-    return mismatch(choices.voice.strip(), None if language == "auto" else language) or ""
+    language = None if _is_auto(choices.language) else language_code(choices.language)
+    return mismatch(voice_name(choices.voice), language) or ""
 
 
 class SettingsSheet(Sheet[Choices]):

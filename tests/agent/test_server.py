@@ -236,6 +236,14 @@ async def test_a_session_with_bad_parameters_is_not_started(payload):
         assert not user.payloads("session_started")
 
 
+@pytest.mark.parametrize("language", ["am-ET", "AM", "amh", "Amharic", "አማርኛ"])
+async def test_a_session_may_name_its_language_in_any_writing(language):
+    async with agent() as (url, _), caller(url) as user:
+        await user.emit("start_session", {"voice": "Mekdes", "language": language})
+        await user.until("session_started")
+        assert not user.payloads("error")
+
+
 async def test_one_connection_carries_one_session_at_a_time():
     async with agent() as (url, _), caller(url, StartSession("mekdes")) as user:
         await user.say(StartSession("ubax"))

@@ -25,6 +25,20 @@ def test_only_what_changed_is_sent():
 
 
 @pytest.mark.parametrize(
+    ("language", "sent"),
+    [("am-ET", "am"), ("Afaan Oromoo", "om"), ("ትግርኛ", "ti"), ("so_SO.UTF-8", "so"), ("eng", "en")],
+)
+def test_a_language_in_any_writing_is_sent_as_its_code(language, sent):
+    assert changes(BEFORE, replace(BEFORE, language=language)) == [CommandSent("language", sent)]
+    assert changes(replace(BEFORE, language=sent), replace(BEFORE, language=language)) == []
+
+
+def test_a_voice_in_capitals_and_auto_in_capitals_are_no_change():
+    assert changes(BEFORE, replace(BEFORE, voice="Mekdes", language="AUTO")) == []
+    assert "mekdes" in caution(replace(BEFORE, voice="MEKDES", language="en-GB"))
+
+
+@pytest.mark.parametrize(
     ("field", "wrong"),
     [
         ("voice", " "), ("language", "xx"), ("instructions", "x" * 8_001), ("vad_threshold", "32768"),

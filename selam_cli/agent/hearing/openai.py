@@ -24,8 +24,7 @@ from selam_cli.agent.rest.call import Call
 from selam_cli.agent.rest.client import RestClient
 from selam_cli.agent.rest.endpoint import Endpoint
 from selam_cli.agent.rest.faults import Refusal
-from selam_cli.agent.rest.models import language_code
-from selam_cli.core.catalog import LANGUAGES
+from selam_cli.core.catalog import LANGUAGES, language_code
 from selam_cli.core.protocol import WIRE_RATE_HZ
 
 DEFAULT_MODEL: Final = "whisper-1"

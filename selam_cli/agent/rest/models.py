@@ -11,7 +11,7 @@ from selam_cli.agent.rest import faults
 from selam_cli.agent.rest.call import Call, FaultType
 from selam_cli.agent.rest.client import RestClient
 from selam_cli.agent.rest.endpoint import Endpoint
-from selam_cli.core.catalog import LANGUAGES, VOICES
+from selam_cli.core.catalog import LANGUAGES, VOICES, language_code
 
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024
 _NO_CHAT_MODEL: Final = re.compile(r"embed|rerank|whisper|tts|clip\b|\bbert|moderation|dall-e", re.IGNORECASE)
@@ -77,15 +77,3 @@ def _language(entry: object, name: str) -> str | None:
         return VOICES[name].language
     in_name = re.match(r"([a-z]{2})[_-]", name)  # as Piper's voices have it: en_US-lessac
     return language_code(in_name[1]) if in_name and in_name[1] in LANGUAGES else "en"
-
-
-_OTHER_CODES: Final = {"amh": "am", "som": "so", "tir": "ti", "orm": "om", "gaz": "om", "eng": "en", "afaan": "om"}
-
-
-def language_code(said: str) -> str | None:
-    """Return our code for a language as a server names it: en, en-US, eng, English; None for one that is not ours."""
-    first = re.split(r"[\s_-]", said.strip().lower(), maxsplit=1)[0]
-    if first in LANGUAGES:
-        return first
-    named = {language.name.lower(): code for code, language in LANGUAGES.items()}
-    return _OTHER_CODES.get(first) or named.get(first)

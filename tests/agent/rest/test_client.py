@@ -17,7 +17,7 @@ from selam_cli.agent.rest import client as client_module
 from selam_cli.agent.rest.call import Call
 from selam_cli.agent.rest.client import RestClient, TimeOuts
 from selam_cli.agent.rest.endpoint import Endpoint
-from selam_cli.agent.rest.models import chat_models, language_code, read_json, voices
+from selam_cli.agent.rest.models import chat_models, read_json, voices
 from tests.support.needs import need_programs
 from tests.support.openai_server import in_turn, openai_server, refuses, replies
 
@@ -259,22 +259,3 @@ async def test_models(rest, server, listed, models):
 async def test_voices(rest, server, listed, found):
     server.answers["audio/voices"] = replies(listed)
     assert await voices(rest, server.endpoint()) == found
-
-
-@pytest.mark.parametrize(
-    ("said", "code"),
-    [
-        ("english", "en"),
-        ("en-US", "en"),
-        ("ENG", "en"),
-        ("Amharic", "am"),
-        ("tir", "ti"),
-        ("Afaan Oromoo", "om"),
-        ("gaz", "om"),
-        ("french", None),
-        ("fr", None),
-        ("", None),
-    ],
-)
-def test_a_language_as_servers_name_it(said, code):
-    assert language_code(said) == code
