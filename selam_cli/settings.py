@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from selam_cli import agent_settings
@@ -29,6 +28,7 @@ from selam_cli.settings_file import (
     switch,
     whole,
 )
+from selam_cli.user_path import expanded, expanded_name
 
 PTT_MODES: Final = ("auto", "hold", "toggle", "open")
 MICROPHONE_MODES: Final = ("open", "per_turn")
@@ -66,7 +66,7 @@ class Settings:
 
 
 def _device(value: object) -> str:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else name(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else expanded_name(name(value))
 
 
 def _language(value: object) -> str | None:
@@ -114,7 +114,7 @@ def _instructions(value: object) -> str | None:
 
 def _instructions_file(path: str) -> str:
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
+        return expanded(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "cannot be read"
         raise OutOfRange(f"names the file {path!r}, which {reason}") from None

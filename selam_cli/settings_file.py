@@ -11,6 +11,7 @@ from typing import Final
 
 from selam_cli.core.catalog import LISTED, language_code
 from selam_cli.errors import UsageFault
+from selam_cli.user_path import expanded
 
 Check = Callable[[object], object]
 """Returns the value as the program wants it. Raises OutOfRange."""
@@ -95,7 +96,7 @@ web_address: Final = address("http", "https")
 def settings_path(environment: Mapping[str, str]) -> Path:
     """Return where the settings file is looked for; it need not exist."""
     if environment.get("SELAM_CONFIG"):
-        return Path(environment["SELAM_CONFIG"]).expanduser()
+        return expanded(environment["SELAM_CONFIG"])
     from platformdirs import user_config_path  # noqa: PLC0415  # loaded only where a path is asked for
 
     return user_config_path("selam-voice", appauthor=False) / "config.toml"

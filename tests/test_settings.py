@@ -162,3 +162,21 @@ def test_the_agents_settings_stand_in_a_table_of_their_own(config):
 def test_a_mistake_in_that_table_is_told_before_an_agent_is_started(config, text, complaint):
     with pytest.raises(UsageFault, match=complaint):
         load_settings({}, config(text))
+
+
+@pytest.mark.parametrize("key", ["input", "output"])
+def test_a_file_in_a_devices_place_may_lie_in_the_home_folder(monkeypatch, config, tmp_path, key):
+    """A shell expands `~` in `--output ~/x.wav` and not in `--output=~/x.wav`, and a settings file has no shell."""
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path))
+    assert getattr(load_settings({key: "~/x.wav"}, config("")), key) == str(tmp_path / "x.wav")
+    assert getattr(load_settings({}, config(f'{key} = "~/x.wav"\n')), key) == str(tmp_path / "x.wav")
+    assert getattr(load_settings({key: "Headset ~ 2"}, config("")), key) == "Headset ~ 2"
+
+
+def test_a_home_that_nobody_knows_stays_as_it_was_given(config):
+    assert load_settings({"output": "~no-such-user/x.wav"}, config("")).output == "~no-such-user/x.wav"
+    with pytest.raises(UsageFault, match="cannot be read"):
+        load_settings({"instructions": "@~no-such-user/x.txt"}, config(""))
+    with pytest.raises(UsageFault, match="does not exist"):
+        load_settings({}, {"SELAM_CONFIG": "~no-such-user/config.toml"})

@@ -24,6 +24,7 @@ from selam_cli.agent.thinking.ollama import WITHIN_S, NotFound, find_ollama
 from selam_cli.agent.thinking.openai import ChatThinker
 from selam_cli.agent_settings import AgentSettings
 from selam_cli.credentials import Credentials
+from selam_cli.user_path import expanded_name
 
 NO_MODEL_ADVICE: Final = "Start Ollama, set SELAM_API_KEY, or name a server as thinking_url in the settings file."
 HEARING_ADVICE: Final = "Or name a transcription server as hearing_url in the settings file."
@@ -86,7 +87,7 @@ def _hear_offline(settings: AgentSettings, found: _Found) -> None:
     engines: tuple[tuple[str, str | None, Callable[[], Hearer]], ...] = (
         ("sherpa", sherpa.available(folder), lambda: sherpa.hearer(folder)),
         ("pocketsphinx", sphinx.available(), sphinx.hearer),
-        ("whisper", whisper.available(), lambda: whisper.hearer(model or whisper.DEFAULT_MODEL)),
+        ("whisper", whisper.available(), lambda: whisper.hearer(expanded_name(model or whisper.DEFAULT_MODEL))),
     )
     for name, reason, hearer in engines:
         if wanted == name and reason is not None:

@@ -14,7 +14,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from selam_cli.agent.choice import choose_engines
@@ -31,6 +30,7 @@ from selam_cli.credentials import load_credentials
 from selam_cli.errors import UsageFault
 from selam_cli.log_file import inherited_log, log_to
 from selam_cli.redacted_output import RedactingFormatter, redact_uncaught
+from selam_cli.user_path import expanded
 
 
 def run_serve(
@@ -201,7 +201,7 @@ def _new_metrics() -> Metrics:
 
 def _read_keys(path: str) -> frozenset[str]:
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = expanded(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise UsageFault(

@@ -34,6 +34,7 @@ from selam_cli.engine.room import RoomMeter
 from selam_cli.engine.target import Target
 from selam_cli.errors import AccessRefused, SelamError, ServiceError, UsageFault
 from selam_cli.settings import Settings
+from selam_cli.user_path import expanded_name
 
 log = logging.getLogger(__name__)
 
@@ -439,8 +440,8 @@ class VoiceEngine:
         Verb.INSTRUCTIONS: _set_instructions,
         Verb.VAD_THRESHOLD: _vad_threshold,
         Verb.INTERRUPT_THRESHOLD: _interrupt_threshold,
-        Verb.MICROPHONE: lambda self, command: self.devices.change_microphone(command.argument),
-        Verb.SPEAKER: lambda self, command: self.devices.change_speaker(command.argument),
+        Verb.MICROPHONE: lambda self, command: self.devices.change_microphone(expanded_name(command.argument)),
+        Verb.SPEAKER: lambda self, command: self.devices.change_speaker(expanded_name(command.argument)),
         Verb.VOLUME: lambda self, command: self.conversation.set_volume(command.number),
         Verb.MUTE: lambda self, command: self.conversation.mute(on=command.switched_on),
         Verb.CUES: lambda self, command: self.conversation.switch_cues(on=command.switched_on),

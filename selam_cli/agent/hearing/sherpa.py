@@ -11,6 +11,7 @@ from typing import Final
 from selam_cli.agent.hearing.in_workers import HearerInWorkers, installed
 from selam_cli.agent.models import OMNILINGUAL
 from selam_cli.agent.worker.process import Program
+from selam_cli.user_path import expanded
 
 LANGUAGES: Final = frozenset({"am", "so", "ti", "om", "en"})
 MODEL_NAMES: Final = ("model.int8.onnx", "model.onnx")
@@ -22,7 +23,7 @@ def available(folder: Path | None = None) -> str | None:
     if not installed("sherpa_onnx"):
         return "sherpa-onnx, which hears all five languages, is not installed: pip install 'selam-voice[sherpa]'."
     if folder is not None:
-        return _missing(folder.expanduser())
+        return _missing(expanded(folder))
     if not OMNILINGUAL.is_here():
         size = f"{OMNILINGUAL.size_bytes / 1e6:.0f} MB"
         return f"sherpa-onnx has no model yet: selam-voice models {OMNILINGUAL.name} downloads it once ({size})."
@@ -31,7 +32,7 @@ def available(folder: Path | None = None) -> str | None:
 
 def hearer(folder: Path | None = None, *, workers: int | None = None) -> HearerInWorkers:
     """Return the engine; its workers start, and take about half a gigabyte each, when they are needed."""
-    place = (folder or OMNILINGUAL.folder()).expanduser()
+    place = expanded(folder or OMNILINGUAL.folder())
     program = Program(
         "sherpa-onnx",
         "selam_cli.agent.hearing.sherpa_recogniser:SherpaRecogniser",

@@ -19,6 +19,7 @@ from selam_cli.agent.worker.process import Program
 from selam_cli.core.catalog import LANGUAGES
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.sound.resample import Resampler
+from selam_cli.user_path import expanded
 
 TOKENS_NAME: Final = "tokens.txt"
 
@@ -33,7 +34,7 @@ class SherpaVoice:
 
     def __init__(self, folder: Path, language: str, *, workers: int = 2) -> None:
         self.languages = frozenset({language})
-        folder = folder.expanduser()
+        folder = expanded(folder)
         self.pool = WorkerPool(
             Program(
                 "sherpa-onnx",
@@ -73,7 +74,7 @@ def available(folder: Path | None, language: str | None) -> str | None:
         )
     if folder is None:
         return "Name the folder of a voice for sherpa-onnx as speaking_model in the settings file."
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if not folder.is_dir():
         return f"There is no folder {folder}, where the voice for sherpa-onnx should be."
     if model_in(folder) is None:
