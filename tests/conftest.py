@@ -1,6 +1,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +20,8 @@ for variable in (
     "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "GITHUB_ACTIONS", "COLUMNS", "LINES",
     "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TMUX", "TMUX_PANE", "STY", "SSH_CONNECTION", "ESCDELAY",
     "TEXTUAL_DRIVER", "TEXTUAL_DISABLE_KITTY_KEY", "SELAM_DEBUG",
+    # The tests start a thousand Pythons, each of which would compile the whole program where none may keep the outcome.
+    "PYTHONDONTWRITEBYTECODE",
 ):  # fmt: skip
     # Where somebody runs the tests, and in which colours, is nothing to them. Before Textual is loaded: it reads some.
     os.environ.pop(variable, None)
@@ -26,12 +29,13 @@ for variable in (
 # A name server that answers nobody is not waited for: what tests look up is on this machine, or nowhere.
 os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
 
+IN_A_SOAK = os.environ.get("SELAM_SOAK") == "1"
+
 # No test fails for being slow: its machine may have much else to do. And each run tries the same inputs, so that a
 # change is judged by what it changes; SELAM_SOAK=1 draws other ones, as `python -m tests.fuzz` does.
 settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow],
-    derandomize=os.environ.get("SELAM_SOAK") != "1",
-)  # fmt: skip
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=not IN_A_SOAK
+)
 settings.load_profile("untimed")
 
 
@@ -73,6 +77,23 @@ def sound_card(shared_sound_card, monkeypatch):
     return shared_sound_card
 
 
+# --- several processes ------------------------------------------------------------------------------------------------
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Return how many processes run the tests, which wait most of their time; one file alone is run in this process."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    files = [Path(argument.partition("::")[0]) for argument in config.args]
+    return 0 if len(files) == 1 and files[0].is_file() else max(4, 2 * (os.cpu_count() or 1))
+
+
+def pytest_configure(config):
+    """Leave the long runs out, unless they are asked for."""
+    if not config.option.markexpr and not IN_A_SOAK:
+        config.option.markexpr = "not soak"
+
+
 # --- no secret in what the suite leaves -------------------------------------------------------------------------------
 
 
@@ -84,8 +105,10 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_sessionfinish(session):
-    """Look through the folders that the tests have written to."""
+    """Look through the folders that the tests have written to: those of all processes are below the first one's."""
     suite_canary.session = session
+    if hasattr(session.config, "workerinput"):
+        return  # the reports of this process go to the first one as well
     factory = getattr(session.config, "_tmp_path_factory", None)  # pytest's own; a plug-in may have replaced it
     folders = [factory.getbasetemp()] if factory is not None else []
     suite_canary.found = [*suite_canary.printed, *leaks_in_files(folders, suite_canary.KEY, within_s=20)]
