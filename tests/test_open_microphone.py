@@ -97,6 +97,25 @@ async def test_without_it_the_agents_own_voice_would_interrupt_and_the_gate_keep
     assert runs(sent) == []
 
 
+async def test_it_hears_on_after_the_room_was_measured_by_several_at_once(sound_card, config):
+    config("echo_cancellation = false\n")
+    async with voice_server() as server, talk_json("--server", server.url, "--ptt", "open") as lines:
+        await lines.until("session_started")
+        await server.until(lambda: server.audio)
+        for number in range(3):
+            lines.send(f'{{"id": {number}, "command": "calibrate"}}')
+            await lines.until("ack", lambda line, number=number: line["id"] == number and line["ok"])
+            heard = len(server.audio) + 25_600  # 0.8 s
+            await server.until(lambda heard=heard: len(server.audio) >= heard)
+        await lines.until("notice", lambda line: line["code"] == "calibrated")
+        at = len(server.audio)
+        await asyncio.to_thread(sound_card.speak, trimmed(spoken(OBJECTION)))
+        await server.until(lambda: runs(server.audio[at:]))
+        lines.send("quit")
+        assert await lines.ended() == 0
+    assert len([line for line in lines.events("notice") if line["code"] == "calibrated"]) == 1
+
+
 async def test_the_embedded_agent_is_interrupted_by_a_voice_and_not_by_itself(sound_card):
     pytest.importorskip("selam_cli.sound.echo", reason="livekit has no wheel for this machine")
     question, objection = trimmed(spoken(ANSWER, "rms")), trimmed(spoken(OBJECTION))

@@ -11,11 +11,15 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from selam_cli.core import pcm
 from selam_cli.core.pcm import LevelMeter, PreRoll, Samples
 from selam_cli.core.protocol import WIRE_RATE_HZ
+
+Listener = Callable[[Samples, float], None]
+"""Takes a block of sound and the monotonic time, in seconds, of its last sample."""
 
 LAST_BLOCK_S: Final = 0.3
 """How long past the release tail its last block may be on its way before the utterance ends without it."""
@@ -89,13 +93,20 @@ class Capture:
         self._watchdog: asyncio.TimerHandle | None = None
         self.meter = LevelMeter()
         self.current: Utterance | None = None
-        self.on_open: Callable[[Samples, float], None] | None = None
-        """Takes the sound that no utterance holds: the open microphone's, or a calibration's."""
+        self._listeners: list[Listener] = []
 
     @property
     def talking(self) -> bool:
         """Whether sound goes into an utterance, the release tail included."""
         return self.current is not None and not self.current.complete
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Give a listener the sound that no utterance holds, until what is returned is called.
+
+        Each listener has its own place: an open microphone goes on while the room is measured, whichever ends first.
+        """
+        self._listeners.append(listener)
+        return partial(self._listeners.remove, listener)
 
     def on_block(self, samples: Samples, ended_at: float) -> None:
         """Take a block from the microphone; `ended_at` is the monotonic time of its last sample."""
@@ -161,8 +172,8 @@ class Capture:
         """Take sound that no utterance holds."""
         if len(samples):
             self._pre_roll.feed(samples, ended_at)
-            if self.on_open is not None:
-                self.on_open(samples, ended_at)
+            for listener in tuple(self._listeners):
+                listener(samples, ended_at)
 
     def _append(self, samples: Samples) -> None:
         if self.current is not None and len(samples):

@@ -89,7 +89,7 @@ class Conversation:
             settings, player, self._on_block, emit, on_change=lambda names: self.update(processing=names)
         )
         if settings.ptt == "open":
-            self.capture.on_open = self.on_open_microphone
+            self.capture.listen(self.on_open_microphone)
         player.set_volume(state.volume)
 
     # --- state --------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from selam_cli.core.session import Connection, SessionState, Stage
 from selam_cli.credentials import Credentials
 from selam_cli.engine import events
 from selam_cli.engine.agent_process import AgentProcess
+from selam_cli.engine.calibration import Calibration
 from selam_cli.engine.calm_texts import CalmTexts
 from selam_cli.engine.commands import Command, Verb
 from selam_cli.engine.conversation import Conversation
@@ -30,7 +31,6 @@ from selam_cli.engine.event_log import EventLog
 from selam_cli.engine.link import Link, LinkCallbacks
 from selam_cli.engine.refusals import SessionOver
 from selam_cli.engine.reply import ReplyPlayer
-from selam_cli.engine.room import RoomMeter
 from selam_cli.engine.target import Target
 from selam_cli.errors import AccessRefused, SelamError, ServiceError, UsageFault
 from selam_cli.settings import Settings
@@ -93,6 +93,7 @@ class VoiceEngine:
         )
         self.conversation = Conversation(settings, state, self._emitted, self._player)
         self.devices = Devices(self.conversation, self._player, emit, settings)
+        self._calibration = Calibration(self.conversation, self._player, self.devices.need_microphone, emit)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -156,6 +157,7 @@ class VoiceEngine:
                 timer.cancel()
         if self._failure is not None and not self._status:
             self._status = self._failure.exit_code
+        self._calibration.close()
         self.conversation.close()
         await self.devices.close()
         was_up = self._link is not None and self._link.up
@@ -410,7 +412,7 @@ class VoiceEngine:
         self._spawn(self._tell_devices())
 
     def _calibrate(self, _: Command) -> None:
-        self._spawn(self._measure_room())
+        self._calibration.begin()
 
     def _set_levels(self, command: Command) -> None:
         if self._levels is not None:
@@ -477,22 +479,6 @@ class VoiceEngine:
             found = {"inputs": [], "outputs": []}
         self._emit(events.Devices(found["inputs"], found["outputs"]))
 
-    async def _measure_room(self) -> None:
-        capture = self.conversation.capture
-        if capture.talking or self._player.sounding:
-            who = "you talk" if capture.talking else "the agent speaks"
-            self._emit(events.Notice("calibrated", "warning", f"The room is not measured while {who}.", "Try again."))
-            return
-        room, before = RoomMeter(), capture.on_open
-        capture.on_open = room.feed
-        self.devices.need_microphone("measuring", needed=True)
-        try:
-            await room.listen()
-        finally:
-            capture.on_open = before
-            self.devices.need_microphone("measuring", needed=False)
-        self._emit(room.verdict)
-
     async def _switch_to_local(self) -> None:
         await self._close_link()
         self._switching = False
@@ -533,6 +519,7 @@ class VoiceEngine:
     def _emitted(self, event: events.Event) -> None:
         self._emit(event)
         self.devices.on_event(event)
+        self._calibration.on_event(event)
         if isinstance(event, events.TurnEnded) and self._restart_wanted and self._restarting is None:
             self._restarting = asyncio.get_running_loop().call_later(0, self._restart_if_idle)
 

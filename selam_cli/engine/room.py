@@ -35,6 +35,18 @@ class RoomMeter:
         self._heard_s = 0.0
         self._flat = FlatLine()
         self._enough = asyncio.Event()
+        self._disturbance = ""
+
+    def start_over(self) -> None:
+        """Let go of what was heard: another microphone listens from now on."""
+        self._heard.clear()
+        self._heard_s = 0.0
+        self._flat = FlatLine()
+
+    def disturb(self, by: str) -> None:
+        """End without a result, because of what is heard besides the room: `you talk`, `the agent speaks`."""
+        self._disturbance = by
+        self._enough.set()
 
     def feed(self, samples: Samples, _ended_at: float) -> None:
         """Take a block of the room's sound."""
@@ -55,6 +67,8 @@ class RoomMeter:
     @property
     def verdict(self) -> Notice:
         """What to tell the user; the remedy of a measurement that worked is the command that takes it over."""
+        if self._disturbance:
+            return _failed(f"The room is not measured while {self._disturbance}.", "Try again.")
         frames = self._frames()
         if not len(frames):
             return _failed("The microphone delivered no sound.", "Choose another.")

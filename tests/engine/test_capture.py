@@ -52,7 +52,7 @@ async def test_an_utterance_that_follows_at_once_begins_where_the_one_before_end
 
 async def test_an_open_microphone_goes_on_where_the_utterance_ended():
     microphone, overheard = Microphone(pre_roll_ms=0, tail_ms=0), []
-    microphone.capture.on_open = lambda samples, _ended_at: overheard.append(samples)
+    microphone.capture.listen(lambda samples, _ended_at: overheard.append(samples))
     microphone.capture.start(1, microphone.begin)
     microphone.capture.stop(microphone.begin + 0.507)
     microphone.hear_until(0.6)
