@@ -5,6 +5,7 @@ What a command needs is imported by that command, so that `--help` costs no more
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typer.exceptions import TyperException
 
 from selam_cli import __version__
 from selam_cli.errors import SelamError, UsageFault
+from selam_cli.output import Unwritten, abandon_standard_output
 
 if TYPE_CHECKING:
     from selam_cli.core.redaction import Redactor
@@ -351,7 +353,8 @@ class _Edge:
     def tell(self, error: SelamError) -> int:
         """Print an error's two sentences; return its exit status."""
         told = f"{error.reason}\n{error.remedy}".strip()
-        print(self.redactor.shown(told), file=sys.stderr)  # noqa: T201  # its output
+        with contextlib.suppress(OSError):  # nobody may be reading, and the status still tells
+            print(self.redactor.shown(told), file=sys.stderr, flush=True)  # noqa: T201  # its output
         return error.exit_code
 
     def tell_bug(self, error: Exception) -> int:
@@ -368,9 +371,24 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit status. Every failure becomes two sentences on standard error."""
     edge = _Edge()
     try:
-        status = app(args=list(arguments), prog_name="selam-voice", standalone_mode=False, obj=edge)
+        status = _status(arguments, edge)
         if sys.stdout is not None:
-            sys.stdout.flush()  # what is still in it would meet a reader that is gone at Python's exit, out of reach
+            sys.stdout.flush()  # whatever way a command ended: at Python's exit a failure would be out of reach
+    except BrokenPipeError:
+        status = 1  # the reader has seen enough, like `head`
+    except Unwritten as error:
+        status = edge.tell(error)
+    else:
+        return status
+    abandon_standard_output()
+    return status
+
+
+def _status(arguments: Sequence[str], edge: _Edge) -> int:
+    try:
+        status = app(args=list(arguments), prog_name="selam-voice", standalone_mode=False, obj=edge)
+    except (BrokenPipeError, Unwritten):
+        raise
     except SelamError as error:
         return edge.tell(error)
     except TyperException as error:
@@ -380,10 +398,6 @@ def run(arguments: Sequence[str]) -> int:
         return edge.tell(UsageFault(problem, f"See {asked} --help.") if error.exit_code == 2 else SelamError(problem))
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:
-        # The reader has seen enough, like `head`; Python must not complain about it at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
     except Exception as error:  # the program's edge: a user gets sentences, and a traceback only by asking for one
         return edge.tell_bug(error)
     return status if isinstance(status, int) else 0

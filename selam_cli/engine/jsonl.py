@@ -12,6 +12,7 @@ from typing import Final
 from selam_cli.core.redaction import Redactor
 from selam_cli.engine.events import MERGEABLE, Event, to_line
 from selam_cli.errors import SelamError
+from selam_cli.output import Unwritten, write_all
 
 MAX_LINE_BYTES: Final = 262_144
 """A command line longer than this is no command; the longest real one holds 8,000 characters of instructions."""
@@ -60,7 +61,7 @@ class LineWriter:
         try:
             while batch := self._next_batch():
                 for piece in _pieces(f"{to_line(event, t, self._redactor)}\n" for t, event in batch):
-                    _write_all(self._descriptor, piece)
+                    write_all(self._descriptor, piece)
         except OSError as error:
             self.failure = _unwritten(error)
             self._on_closed()
@@ -119,17 +120,7 @@ def _hand_over(loop: asyncio.AbstractEventLoop, on_line: Callable[[str], None], 
 def _unwritten(error: OSError) -> SelamError:
     if isinstance(error, BrokenPipeError):
         return SelamError("Nobody reads the event lines any more.", "")
-    sentence = f"The event lines cannot be written: {error.strerror or 'an unknown fault'}."
-    return SelamError(sentence, "Make room there, or send them elsewhere.")
-
-
-def _write_all(descriptor: int, encoded: bytes) -> None:
-    view = memoryview(encoded)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:
-            select.select([], [descriptor], [])
+    return Unwritten("The event lines", error)
 
 
 def read_piece(descriptor: int, most_bytes: int) -> bytes:

@@ -1,0 +1,67 @@
+"""Standard output as every command writes it: what cannot be written is told, and never taken for done.
+
+A disk that is full, a quota, a limit: each is an error on the descriptor when the text is flushed, mostly long after
+`print`. Left to Python it is a traceback, or an exit status of 120 behind the program's back. A reader that is gone
+(`selam-voice voices | head -1`) is none of these and stays a BrokenPipeError.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from typing import Final
+
+from selam_cli.errors import SelamError
+
+STANDARD_OUTPUT: Final = "Standard output"
+OUTPUT: Final = 1
+
+
+class Unwritten(SelamError):
+    """Something that was to go out could not be written; `error` has the system's own reason."""
+
+    def __init__(self, what: str, error: OSError) -> None:
+        reason = error.strerror or "an unknown fault"
+        super().__init__(f"{what} cannot be written: {reason}.", "Make room there, or send it elsewhere.")
+
+
+def write_all(descriptor: int, encoded: bytes) -> None:
+    """Write all of it, also where only a part is taken at a time, or none at the moment. Raises OSError."""
+    view = memoryview(encoded)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+
+
+def guard_standard_output() -> None:
+    """Have whatever is printed, by a library too, raise Unwritten where standard output cannot be written."""
+    output = sys.stdout
+    if sys.platform == "win32" and output.isatty():
+        return  # Windows' console takes text by a way of its own, and no disk is behind it
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_GuardedOutput(OUTPUT, "w", closefd=False)),
+        encoding=output.encoding,
+        errors=output.errors,
+        line_buffering=output.isatty(),
+    )
+
+
+def abandon_standard_output() -> None:
+    """Lead it nowhere: at its exit Python would complain of what is still to be flushed."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, OUTPUT)
+    os.close(nowhere)
+
+
+class _GuardedOutput(io.FileIO):
+    def write(self, encoded: object, /) -> int:
+        try:
+            return super().write(encoded)  # type: ignore[arg-type]  # what FileIO takes is what it was given
+        except ConnectionError as error:
+            raise BrokenPipeError(error.errno, error.strerror) from None
+        except OSError as error:
+            raise Unwritten(STANDARD_OUTPUT, error) from None
