@@ -24,6 +24,7 @@ from selam_cli.engine.outbox import Outbox
 from selam_cli.engine.packets import MAX_MESSAGE_BYTES, UNREADABLE, GuardedPacket
 from selam_cli.engine.pulse import Pulse, WatchedSocket
 from selam_cli.engine.refusals import SessionOver, connection_failure, follow_no_redirect, refusal, session_over
+from selam_cli.engine.target import socketio_path
 from selam_cli.engine.way_out import WayOut, numeric_addresses
 from selam_cli.errors import ConnectionFailed, SelamError, SessionError
 
@@ -275,6 +276,7 @@ class Link:
                 await client.connect(
                     url,
                     namespaces=[protocol.NAMESPACE],
+                    socketio_path=socketio_path(url),
                     transports=["websocket"],
                     wait_timeout=CONNECT_TIMEOUT_S,
                 )

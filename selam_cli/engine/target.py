@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from selam_cli.core.loopback import is_loopback
-from selam_cli.core.protocol import HOSTED_SERVER
+from selam_cli.core.protocol import HOSTED_SERVER, NAMESPACE
 from selam_cli.core.redaction import Redactor, redact_url, secrets_of_environment, secrets_of_url
 from selam_cli.credentials import Credentials
 from selam_cli.errors import UsageFault
 from selam_cli.settings import Settings
+
+_SOCKET_IO: Final = "socket.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,26 @@ class Target:
     def handshake_url(self, voice: str) -> str:
         """Return the address with its query. It holds the key: it goes to the socket and nowhere else."""
         parts = urlsplit(self.url)
-        query = dict(parse_qsl(parts.query))
-        if self.credentials.api_key:
-            query["api_key"] = self.credentials.api_key
-        query["voice"] = voice
-        if self.credentials.token:
-            query["token"] = self.credentials.token
-        return urlunsplit((parts.scheme.lower(), parts.netloc, parts.path, urlencode(query), ""))
+        ours = {"api_key": self.credentials.api_key, "voice": voice, "token": self.credentials.token}
+        ours = {name: value for name, value in ours.items() if value}
+        query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in ours]
+        return urlunsplit((parts.scheme.lower(), parts.netloc, parts.path, urlencode([*query, *ours.items()]), ""))
+
+
+def socketio_path(url: str) -> str:
+    """Return the path at which the handshake asks for Socket.IO, without the slashes around it.
+
+    What stands in an address goes before Socket.IO's own path, as in `wss://host/voice`; an address that names that
+    path as well is taken at its word. The guide writes the namespace behind the host, as JavaScript's client takes it:
+    there it is no path of a request.
+    """
+    path = urlsplit(url).path.strip("/")
+    name = NAMESPACE.strip("/")
+    if path == name or path.endswith(f"/{name}"):
+        path = path.removesuffix(name).rstrip("/")
+    if path == _SOCKET_IO or path.endswith(f"/{_SOCKET_IO}"):
+        return path
+    return f"{path}/{_SOCKET_IO}".lstrip("/")
 
 
 def choose_target(settings: Settings, credentials: Credentials) -> Target:

@@ -13,9 +13,11 @@ from selam_cli.sound.files import read_speech, write_wav
 from tests.agent.test_official_client import assert_whole_conversation
 from tests.agent.test_process import serving
 from tests.agent.test_server import KEY, sentence
+from tests.doctor.examined import examine
 from tests.support.nginx import nginx_before
 from tests.support.node import heard_by_node
 from tests.support.speech import correlation, trimmed
+from tests.test_ask import ask
 
 
 @pytest.fixture
@@ -61,6 +63,35 @@ async def test_our_own_client_talks_through_it_and_trusts_only_a_certificate_tha
     assert "is signed by itself" in said
     status, said = await ask(SSL_CERT_FILE=str(front.certificate))
     assert status == 0, said
+    assert correlation(trimmed(sentence()), read_speech(str(answer)))[0] >= 0.99
+
+
+async def test_below_a_path_it_is_reached_by_its_whole_address_and_the_doctor_goes_there_too(tmp_path):
+    keys, folder = tmp_path / "keys", tmp_path / "nginx"
+    keys.write_text(f"{KEY}\n")
+    folder.mkdir()
+    question, answer = tmp_path / "question.wav", tmp_path / "answer.wav"
+    write_wav(str(question), sentence(), 16_000)
+    with (
+        serving("--keys-file", str(keys)) as url,
+        nginx_before(int(url.rpartition(":")[2]), folder, "/voice") as front,
+    ):
+        address = front.url.replace("https", "wss") + "/voice"
+        environment = {"SELAM_API_KEY": KEY, "SSL_CERT_FILE": str(front.certificate)}
+        status, _, errors = await ask(str(question), "--out", str(answer), "--server", address, environment=environment)
+        assert (status, errors) == (0, "")
+        examined = await examine("--server", address, environment=environment)
+        assert examined.status_of("server.session") == "ok"
+        assert f"go to {address}." in examined.said("server.address")
+        login = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "selam_cli", "login", "--server", address,
+            env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        said, _ = await asyncio.wait_for(login.communicate(KEY.encode()), 60)
+        assert f"{address} accepted the key." in said.decode()
+        status, _, errors = await ask(str(question), "--server", front.url, environment=environment)
+        assert status == 4, "at the root there is none"
+        assert "404" in errors
     assert correlation(trimmed(sentence()), read_speech(str(answer)))[0] >= 0.99
 
 

@@ -258,8 +258,8 @@ async def test_a_python_server_without_the_namespace_is_told():
 
 
 @contextlib.asynccontextmanager
-async def node(script):
-    command, environment = node_command(script)
+async def node(script, *arguments):
+    command, environment = node_command(script, *arguments)
     process = await asyncio.create_subprocess_exec(
         *command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -332,3 +332,25 @@ async def test_nodes_refusal_of_a_key_reaches_the_user_in_lines_in_words_and_as_
     assert status == 3
     assert (line["type"], line["message"]) == ("authentication_error", "Invalid API key")
     assert errors.startswith("Invalid API key")
+
+
+# --- a path before Socket.IO's own ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["/", "/socket.io/?voice=ameha", "/v1/audio/agent"])
+async def test_a_path_in_the_address_goes_before_socketios_own_as_nodes_server_takes_it(question, ending):
+    async with node("server.mjs", "", "/voices/am%20et/socket.io/") as url:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "selam_cli", "ask", question, "--server", f"{url}/voices/am%20et{ending}",
+            env={**os.environ, "SELAM_API_KEY": SECRET}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        output, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, errors) == (0, b"")
+    assert b"You said hello world." in output
+
+
+async def test_a_server_at_another_path_is_not_taken_for_the_one_that_was_named(question):
+    async with node("server.mjs") as url:
+        status, line, _ = await asked(question, f"{url}/voice")
+    assert status == 4
+    assert "/voice" in line["message"]

@@ -1,9 +1,11 @@
+from urllib.parse import parse_qsl, urlsplit
+
 import pytest
 
 from selam_cli.core.loopback import is_loopback
 from selam_cli.core.protocol import HOSTED_SERVER
 from selam_cli.credentials import Credentials, load_credentials
-from selam_cli.engine.target import choose_target
+from selam_cli.engine.target import choose_target, socketio_path
 from selam_cli.errors import UsageFault
 from selam_cli.key_file import KeptKey, key_file_path, write_key_file
 from selam_cli.settings import Settings
@@ -33,6 +35,44 @@ def test_the_handshake_carries_key_voice_and_token_and_what_is_shown_carries_non
 
 def test_a_token_is_sent_only_when_one_is_set():
     assert "token" not in choose_target(Settings(), KEY).handshake_url("mekdes")
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("wss://host", "socket.io"),
+        ("wss://host/", "socket.io"),
+        ("wss://host/voice", "voice/socket.io"),
+        ("https://host:8443/voice/", "voice/socket.io"),
+        ("ws://[2001:db8::1]:8765/a/b//", "a/b/socket.io"),
+        ("http://host/socket.io", "socket.io"),
+        ("wss://host/voice/socket.io", "voice/socket.io"),
+        ("wss://host/voice/socket.io/?api_key=k", "voice/socket.io"),
+        ("wss://host/my-socket.io", "my-socket.io/socket.io"),
+        ("wss://host/voice%2Fone/%E1%88%B0?x=/y#z", "voice%2Fone/%E1%88%B0/socket.io"),
+        ("wss://host/v1/audio/agent", "socket.io"),
+        ("wss://host/voice/v1/audio/agent/", "voice/socket.io"),
+        ("wss://host/v1/audio/agent/socket.io", "v1/audio/agent/socket.io"),
+        ("wss://user:word@host/voice", "voice/socket.io"),
+    ],
+)
+def test_a_path_in_the_address_goes_before_socketios_own(address, path):
+    assert socketio_path(address) == path
+    handshake = choose_target(Settings(server=address, insecure=True), KEY).handshake_url("mekdes")
+    assert socketio_path(handshake) == path
+
+
+def test_a_query_in_the_address_goes_along_whole_and_ours_goes_before_it():
+    target = choose_target(Settings(server="wss://host/voice?room=a&room=b&flag=&voice=x&api_key=old#part"), KEY)
+    query = parse_qsl(urlsplit(target.handshake_url("mekdes")).query, keep_blank_values=True)
+    assert query == [
+        ("room", "a"), ("room", "b"), ("flag", ""), ("api_key", "sk-selam-test-1"), ("voice", "mekdes"),
+    ]  # fmt: skip
+
+
+def test_a_key_that_stands_in_the_address_goes_along_where_no_other_is_known():
+    target = choose_target(Settings(server="wss://host/?api_key=sk-selam-test-url"), Credentials())
+    assert "api_key=sk-selam-test-url" in target.handshake_url("mekdes")
 
 
 @pytest.mark.parametrize("server", ["ws://voice.example.org", "http://10.0.0.7:8765", "ws://[2001:db8::1]"])

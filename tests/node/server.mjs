@@ -1,4 +1,5 @@
 // An official socket.io server of the protocol: for testing our client. Prints one JSON line an event.
+// Arguments: a file for what it hears (may be empty), and the path that it listens at.
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -7,7 +8,7 @@ const { Server } = require("socket.io");
 
 const told = (entry) => process.stdout.write(JSON.stringify(entry) + "\n");
 const http = createServer();
-const agent = new Server(http, { transports: ["websocket"] }).of("/v1/audio/agent");
+const agent = new Server(http, { transports: ["websocket"], path: process.argv[3] ?? "/socket.io/" }).of("/v1/audio/agent");
 
 agent.use((socket, next) => {
   const { api_key, voice } = socket.handshake.query;

@@ -63,8 +63,8 @@ class Front:
 
 
 @contextmanager
-def nginx_before(agent_port: int, folder: Path) -> Iterator[Front]:
-    """Run nginx with TLS in front of an agent."""
+def nginx_before(agent_port: int, folder: Path, path: str = "") -> Iterator[Front]:
+    """Run nginx with TLS in front of an agent, below a path where one is given, such as `/voice`."""
     need_programs("nginx", "openssl")
     certificate, key = _certificate(folder)
     # It is handed a socket that listens already: a port that was only free a moment ago may be somebody's by now.
@@ -80,6 +80,10 @@ def nginx_before(agent_port: int, folder: Path) -> Iterator[Front]:
         "/var/log/nginx": str(folder),
     }
     text = site[1]
+    if path:
+        at_its_root = "location /socket.io/ {\n        proxy_pass http://127.0.0.1:8765;"
+        below = at_its_root.replace("/socket.io/", f"{path}/socket.io/").replace("8765;", "8765/socket.io/;")
+        changes = {at_its_root: below, **changes}
     for shown, ours in changes.items():
         assert shown in text, shown
         text = text.replace(shown, ours)
