@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
+from selam_cli.core.outside_text import variable
 from selam_cli.settings_file import Check, SettingsFile, checked, name, one_of, spoken_language, web_address, whole
 
 HEARING: Final = ("auto", "openai", "sherpa", "whisper", "pocketsphinx", "none")
@@ -69,7 +70,7 @@ def load_agent_settings(environment: Mapping[str, str] | None = None) -> AgentSe
     """
     environment = os.environ if environment is None else environment
     settings = with_table(AgentSettings(), SettingsFile.read(environment))
-    keys = {part: environment.get(variable, "").strip() or None for part, variable in _KEYS.items()}
+    keys = {part: variable(environment, name) or None for part, name in _KEYS.items()}
     return replace(settings, **keys)  # type: ignore[arg-type]  # the keys' fields
 
 

@@ -359,7 +359,9 @@ class _Edge:
 
     def tell_bug(self, error: Exception) -> int:
         """Print that the program failed; its traceback only for those who ask."""
-        if os.environ.get("SELAM_DEBUG") == "1":
+        from selam_cli.core.outside_text import variable  # noqa: PLC0415
+
+        if variable(os.environ, "SELAM_DEBUG") == "1":
             from selam_cli.redacted_output import redacted_traceback  # noqa: PLC0415
 
             print(redacted_traceback(error, self.redactor), end="", file=sys.stderr)  # noqa: T201  # its output

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from selam_cli.core.outside_text import variable
 from selam_cli.core.protocol import HOSTED_SERVER
 from selam_cli.key import environment_key, find_key
 
@@ -47,4 +48,4 @@ def environment_credentials(environment: Mapping[str, str] | None = None) -> Cre
 
 
 def _token(environment: Mapping[str, str]) -> str | None:
-    return environment.get("SELAM_TOKEN", "").strip() or None
+    return variable(environment, "SELAM_TOKEN") or None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from selam_cli.core.outside_text import variable
 from selam_cli.errors import SelamError
 from selam_cli.key_file import KeptKey, key_file_path, read_key_file, write_key_file
 from selam_cli.key_store import KeyStore, KeyStoreFault
@@ -60,7 +61,7 @@ def server_of(url: str) -> str:
 
 def environment_key(environment: Mapping[str, str]) -> str | None:
     """Return the environment's key."""
-    return environment.get(VARIABLE, "").strip() or None
+    return variable(environment, VARIABLE) or None
 
 
 def find_key(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from selam_cli.core.outside_text import decoded, unquoted
 from selam_cli.errors import SelamError
 
 MAX_BYTES: Final = 1_000_000
@@ -64,7 +65,7 @@ def read_key_file(path: Path) -> KeyFileContents:
         mended = _made_private(file.fileno(), path)
         text = file.read(MAX_BYTES)
     try:
-        servers = json.loads(text)["servers"].items()
+        servers = json.loads(decoded(text))["servers"].items()
         return KeyFileContents({server: _kept(entry) for server, entry in servers}, mended)
     except (ValueError, KeyError, TypeError, AttributeError):
         # `from None`: the chained error's text may quote the file.
@@ -118,7 +119,7 @@ def _made_private(descriptor: int, path: Path) -> str:
 
 def _kept(entry: Mapping[str, object]) -> KeptKey:
     key = entry.get("key")
-    return KeptKey(key if isinstance(key, str) and key else None, entry.get("in_key_store") is True)
+    return KeptKey((unquoted(key) if isinstance(key, str) else "") or None, entry.get("in_key_store") is True)
 
 
 def _noted(kept: KeptKey) -> dict[str, object]:

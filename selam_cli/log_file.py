@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from selam_cli import __version__
+from selam_cli.core.outside_text import variable
 from selam_cli.core.redaction import Redactor
 from selam_cli.redacted_output import RedactingFormatter, redact_uncaught
 
@@ -142,7 +143,7 @@ def log_to(kind: str, file: LogFile, redactor: Redactor) -> None:
     redact_uncaught(redactor)
     root = logging.getLogger()
     root.handlers[:] = [LogHandler(kind, file, redactor)]
-    is_debugging = os.environ.get(DEBUG_VARIABLE) == "1"
+    is_debugging = variable(os.environ, DEBUG_VARIABLE) == "1"
     root.setLevel(logging.DEBUG if is_debugging else logging.WARNING)
     logging.getLogger("selam_cli").setLevel(logging.DEBUG if is_debugging else logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.ERROR)

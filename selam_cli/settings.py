@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from selam_cli import agent_settings
-from selam_cli.core import protocol
+from selam_cli.core import outside_text, protocol
 from selam_cli.core.catalog import AUTO, DEFAULT_VOICE, voice_name
+from selam_cli.core.outside_text import NotUnicode, decoded, tidied, unquoted
 from selam_cli.errors import UsageFault
 from selam_cli.settings_file import (
     Check,
@@ -106,7 +107,8 @@ def _talk_key(value: object) -> str:
 def _instructions(value: object) -> str | None:
     if not isinstance(value, str):
         raise OutOfRange("must be a text")
-    text = _instructions_file(value[1:]) if value.startswith("@") else value
+    named = unquoted(value)  # cmd.exe keeps single quotes
+    text = _instructions_file(named[1:]) if named.startswith("@") else tidied(value)
     if len(text) > protocol.MAX_INSTRUCTIONS:
         raise OutOfRange(f"must have at most {protocol.MAX_INSTRUCTIONS} characters, and has {len(text)}")
     return text.strip() or None
@@ -114,10 +116,11 @@ def _instructions(value: object) -> str | None:
 
 def _instructions_file(path: str) -> str:
     try:
-        return expanded(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "cannot be read"
-        raise OutOfRange(f"names the file {path!r}, which {reason}") from None
+        return decoded(expanded(path).read_bytes())
+    except NotUnicode as error:
+        raise OutOfRange(f"names the file {path!r}, whose line {error.line} is not UTF-8: save it as UTF-8") from None
+    except (OSError, ValueError):
+        raise OutOfRange(f"names the file {path!r}, which cannot be read") from None
 
 
 _CHECKS: Final[dict[str, Check]] = {
@@ -158,11 +161,12 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str] | 
     environment = os.environ if environment is None else environment
     settings = _from_file(Settings(), environment)
     for variable, key in _VARIABLES.items():
-        if environment.get(variable):
-            settings = _with(settings, key, environment[variable], variable)
+        if said := outside_text.variable(environment, variable):
+            settings = _with(settings, key, said, variable)
     for key, value in flags.items():
         if value is not None:
-            settings = _with(settings, key, value, f"--{key.replace('_', '-')}")
+            meant = unquoted(value) if isinstance(value, str) and key != "instructions" else value
+            settings = _with(settings, key, meant, f"--{key.replace('_', '-')}")
     if flags.get("local") and flags.get("server") is not None:
         raise UsageFault("--local and --server exclude each other.", "Give one of them.")
     if flags.get("local"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from selam_cli.core.catalog import LISTED, language_code
+from selam_cli.core.outside_text import CURLY_QUOTES, NotUnicode, decoded, variable
 from selam_cli.errors import UsageFault
 from selam_cli.user_path import expanded
 
@@ -95,8 +96,8 @@ web_address: Final = address("http", "https")
 
 def settings_path(environment: Mapping[str, str]) -> Path:
     """Return where the settings file is looked for; it need not exist."""
-    if environment.get("SELAM_CONFIG"):
-        return expanded(environment["SELAM_CONFIG"])
+    if named := variable(environment, "SELAM_CONFIG"):
+        return expanded(named)
     from platformdirs import user_config_path  # noqa: PLC0415  # loaded only where a path is asked for
 
     return user_config_path("selam-voice", appauthor=False) / "config.toml"
@@ -115,19 +116,22 @@ class SettingsFile:
         """Read it. Raises UsageFault where it was named and is missing, or cannot be read."""
         path = settings_path(environment)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = decoded(path.read_bytes())
         except FileNotFoundError:
-            if environment.get("SELAM_CONFIG"):
+            if variable(environment, "SELAM_CONFIG"):
                 raise UsageFault(
                     f"The settings file {path} does not exist.", "Correct SELAM_CONFIG, or unset it."
                 ) from None
             return cls(path)
-        except (OSError, UnicodeDecodeError) as error:
+        except NotUnicode as error:
+            reason = f"{path}, line {error.line}: a letter is not UTF-8; the settings file is in another encoding."
+            raise UsageFault(reason, "Save it as UTF-8, in Notepad by Save as and Encoding.") from None
+        except OSError as error:
             raise UsageFault(f"The settings file {path} cannot be read: {error}.", "Mend or remove it.") from None
         try:
             return cls(path, text, tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
-            raise UsageFault(f"The settings file {path} is no valid TOML: {error}.", "Correct that line.") from None
+            raise _no_toml(path, text, str(error)) from None
 
     def table(self, title: str) -> Mapping[str, object]:
         """Return a table of it, empty where it has none. Raises UsageFault where that name is no table."""
@@ -149,6 +153,18 @@ class SettingsFile:
         lines = self.text.splitlines()
         begin = _line_with(rf"\[\s*{re.escape(title)}\s*\]", lines, 0) if title else 0
         return _line_with(rf"""(?:\[+\s*)?["']?{re.escape(key)}["']?\s*(?:[.=\]]|$)""", lines, begin) + 1
+
+
+def _no_toml(path: Path, text: str, complaint: str) -> UsageFault:
+    found = re.search(r"line (\d+)", complaint)
+    line = int(found[1]) if found else text.count("\n") + 1  # what is missing is missing at the end
+    if CURLY_QUOTES & set("".join(text.split("\n")[line - 1 : line])):
+        return UsageFault(f"{path}, line {line}: TOML knows no curly quotes.", f"{_STRAIGHT} {_EXAMPLE}")
+    return UsageFault(f"The settings file {path} is no valid TOML: {complaint}.", f"Correct that line. {_EXAMPLE}")
+
+
+_STRAIGHT: Final = "Write straight ones there."
+_EXAMPLE: Final = 'A text stands in straight quotes: voice = "mekdes".'
 
 
 def _line_with(pattern: str, lines: list[str], begin: int) -> int:

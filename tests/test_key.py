@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from selam_cli.core.redaction import secrets_of_environment
+from selam_cli.credentials import load_credentials
 from selam_cli.errors import SelamError
 from selam_cli.key import Removal, find_key, forget_keys, keep_key, server_of
 from selam_cli.key_file import KeptKey, read_key_file, write_key_file
@@ -204,6 +206,20 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
     assert KEY not in repr(caught.value)
     assert read_key_file(path).keys == {SERVICE: KeptKey(OTHER)}
     assert [entry.name for entry in path.parent.iterdir()] == ["keys.json"]
+
+
+@pytest.mark.parametrize("written", [f'"{KEY}"', f"'{KEY}'", f"“{KEY}”\r\n", f"\ufeff{KEY}\n", f"\u200b{KEY} "])
+def test_a_key_is_its_letters_however_a_shell_or_docker_hands_it_over(path, written):
+    assert find_key(SERVICE, {"SELAM_API_KEY": written}, path=path).key == KEY
+    assert load_credentials({"SELAM_API_KEY": written, "SELAM_TOKEN": written}).token == KEY
+    assert {KEY, written.strip()} <= set(secrets_of_environment({"SELAM_API_KEY": written}))
+
+
+@pytest.mark.parametrize(("mark", "encoding"), [(b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le")])
+def test_a_file_that_an_editor_has_saved_anew_is_read(path, mark, encoding):
+    write_key_file(path, {SERVICE: KeptKey(KEY)})
+    path.write_bytes(mark + path.read_text().replace("\n", "\r\n").encode(encoding))
+    assert find_key(SERVICE, {}, path=path).key == KEY
 
 
 @posix

@@ -29,7 +29,8 @@ async def run(*arguments, stdin="", environment=None):
         sys.executable, "-m", "selam_cli", *arguments, env={**os.environ, **(environment or {})},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    output, errors = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
+    stdin = stdin.encode() if isinstance(stdin, str) else stdin
+    output, errors = await asyncio.wait_for(process.communicate(stdin), 60)
     assert KEY.encode() not in output + errors
     assert b"Traceback" not in errors
     return process.returncode, output.decode(), errors.decode()
@@ -133,6 +134,8 @@ async def test_a_key_that_cannot_be_tried_is_kept_only_by_those_who_say_so():
         ([], "\x1b[200~sk-selam-x\x1b[201~\n", "no API key"),
         ([], "ቁልፍ\n", "no API key"),
         ([], "x" * 5_000, "no API key"),
+        ([], b"sk-selam-test-\xe9\n", "no API key"),
+        ([], b"\xef\xbb\xbf\r\n", "No key was given"),
         ([KEY], "", "process list"),
         (["--server", "ws://voice.example.org"], KEY, "plain text"),
         (["--server", "nonsense"], KEY, "--server"),
@@ -144,6 +147,20 @@ async def test_what_is_no_key_is_wrong_usage_and_changes_nothing(arguments, stdi
     assert said in errors
     assert len(errors.strip().splitlines()) == 2
     assert not key_file_path().exists()
+
+
+@pytest.mark.parametrize(
+    "piped",
+    [
+        b"\xef\xbb\xbf" + KEY.encode() + b"\r\n", b"\xff\xfe" + f"{KEY}\r\n".encode("utf-16-le"), f'"{KEY}"'.encode(),
+        f"{KEY}\r\n".encode("utf-16-le"), f"‘{KEY}’\n".encode(),
+    ],
+    ids=["UTF-8 with a mark", "UTF-16", "quoted", "UTF-16 without a mark", "curly quotes"],
+)  # fmt: skip
+async def test_a_piped_key_is_its_letters_however_a_program_wrote_it(server, piped):
+    status, _, errors = await run("login", "--untried", "--server", server.url, stdin=piped)
+    assert (status, errors) == (0, "")
+    assert kept(server).key == KEY
 
 
 async def test_a_key_of_the_environment_is_told_of(server):

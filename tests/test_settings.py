@@ -46,6 +46,72 @@ def test_a_file_that_makes_no_sense_is_wrong_usage(config, text):
     assert caught.value.remedy
 
 
+EDITORS = {
+    "Notepad": lambda text: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(),
+    "PowerShell": lambda text: b"\xff\xfe" + text.replace("\n", "\r\n").encode("utf-16-le"),
+    "big-endian": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "without a last newline": lambda text: text.rstrip().encode(),
+    "old Mac": lambda text: text.replace("\n", "\r").encode(),
+}
+
+
+@pytest.mark.parametrize("editor", EDITORS)
+def test_files_are_read_as_any_editor_writes_them(tmp_path, editor):
+    as_written = EDITORS[editor]
+    settings, instructions = tmp_path / "config.toml", tmp_path / "instructions.txt"
+    settings.write_bytes(as_written('voice = "betty"\nlanguage = "am" # አማርኛ\n[agent]\nthinking = "none"\n'))
+    instructions.write_bytes(as_written("Be brief.\nአመሰግናለሁ በል።\n"))
+    environment = {"SELAM_CONFIG": f'"{settings}"'}
+    loaded = load_settings({"instructions": f"@{instructions}"}, environment)
+    assert (loaded.voice, loaded.language, loaded.instructions) == ("betty", "am", "Be brief.\nአመሰግናለሁ በል።")
+    assert load_agent_settings(environment).thinking == "none"
+    settings.write_bytes(as_written("local = true\nvolum = 3\n"))
+    with pytest.raises(UsageFault, match="line 2: volum is no setting"):
+        load_settings({}, environment)
+
+
+def test_instructions_of_a_shells_cat_are_tidied_as_those_of_a_file(config):
+    assert load_settings({"instructions": "\ufeffBe brief.\r\nBe kind.\r\n"}, config("")).instructions == (
+        "Be brief.\nBe kind."
+    )
+
+
+def test_values_may_be_quoted_by_a_shell_or_by_docker(config):
+    environment = config("") | {
+        "SELAM_VOICE": '"betty"', "SELAM_LANGUAGE": "'am'", "SELAM_SERVER": '"ws://127.0.0.1:9"\r',
+        "SELAM_THINKING_KEY": '"sk-selam-test-thinking"',
+    }  # fmt: skip
+    loaded = load_settings({}, environment)
+    assert (loaded.voice, loaded.language, loaded.server) == ("betty", "am", "ws://127.0.0.1:9")
+    assert load_settings({}, {**environment, "SELAM_VOICE": '""'}).voice == Settings().voice
+    loaded = load_settings({"voice": "'sami'", "ptt": '"hold"', "vad_threshold": "'700'"}, environment)
+    assert (loaded.voice, loaded.ptt, loaded.vad_threshold) == ("sami", "hold", 700)
+    assert load_agent_settings(environment).thinking_key == "sk-selam-test-thinking"
+
+
+@pytest.mark.parametrize("text", ["voice = “betty”", "“voice” = 3", 'voice = "betty”', "language = ‘am’"])
+def test_curly_quotes_are_told_with_their_line_and_their_remedy(config, text):
+    with pytest.raises(UsageFault, match="line 2: TOML knows no curly quotes") as caught:
+        load_settings({}, config(f"local = true\n{text}\n"))
+    assert 'voice = "mekdes"' in caught.value.remedy
+
+
+def test_a_text_without_quotes_is_told_how_texts_stand(config):
+    with pytest.raises(UsageFault, match="line 1") as caught:
+        load_settings({}, config("voice = betty\n"))
+    assert "straight quotes" in caught.value.remedy
+
+
+def test_a_settings_file_in_another_encoding_is_told_with_its_line_and_its_remedy(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_bytes('local = true\n\n# für "später"\n'.encode("latin-1"))
+    with pytest.raises(UsageFault, match=r"config\.toml, line 3: .* not UTF-8") as caught:
+        load_settings({}, {"SELAM_CONFIG": str(path)})
+    assert "UTF-8" in caught.value.remedy
+    with pytest.raises(UsageFault, match=r"--instructions names the file .* line 3 is not UTF-8"):
+        load_settings({"instructions": f"@{path}"}, {})
+
+
 def test_a_settings_file_that_is_named_must_exist(tmp_path):
     with pytest.raises(UsageFault, match="does not exist"):
         load_settings({}, {"SELAM_CONFIG": str(tmp_path / "none.toml")})

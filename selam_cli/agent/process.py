@@ -24,6 +24,7 @@ from selam_cli.agent.responder import Responder
 from selam_cli.agent.server import ServeSettings, serve
 from selam_cli.agent.workers import serve_with_workers, worker_settings
 from selam_cli.agent_settings import load_agent_settings
+from selam_cli.core.outside_text import NotUnicode, decoded, unquoted
 from selam_cli.core.plain_text import plain
 from selam_cli.core.redaction import Redactor, secrets_of_environment
 from selam_cli.credentials import load_credentials
@@ -201,13 +202,13 @@ def _new_metrics() -> Metrics:
 
 def _read_keys(path: str) -> frozenset[str]:
     try:
-        lines = expanded(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        lines = decoded(expanded(path).read_bytes()).split("\n")
+    except (OSError, NotUnicode) as error:
+        reason = f"line {error.line} is not UTF-8" if isinstance(error, NotUnicode) else error.strerror
         raise UsageFault(
             f"The keys file {path} cannot be read: {reason}.", "Name a text file, one key a line."
         ) from None
-    keys = frozenset(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    keys = frozenset(key for line in lines if (key := unquoted(line)) and not key.startswith("#"))
     if not keys:
         raise UsageFault(f"The keys file {path} holds no key.", "Write one key a line into it.")
     return keys

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
+from selam_cli.core.outside_text import unquoted, variable
 from selam_cli.core.plain_text import plain
 
 HIDDEN: Final = "[hidden]"
@@ -69,13 +70,14 @@ def secrets_of_url(url: str) -> tuple[str, ...]:
 
 
 def secrets_of_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the keys and tokens that our own variables hold."""
+    """Return the keys and tokens that our own variables hold: as they stand, and as they are meant."""
     named = [
-        value.strip()
+        form
         for name, value in environment.items()
         if name.startswith("SELAM_") and ("KEY" in name or "TOKEN" in name)
+        for form in (value.strip(), unquoted(value))
     ]
-    return (*filter(None, named), *secrets_of_url(environment.get("SELAM_SERVER", "")))
+    return (*filter(None, dict.fromkeys(named)), *secrets_of_url(variable(environment, "SELAM_SERVER")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from selam_cli.core.outside_text import variable
 from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
 from selam_cli.doctor.sound_process import LOOKING_WITHIN_S, OPENING_WITHIN_S, sound_process
 from selam_cli.errors import DeviceError
@@ -78,7 +79,7 @@ def _libraries(found: Mapping[str, Mapping[str, Any]], environment: Mapping[str,
         reason = "No sound library loads: neither PortAudio nor miniaudio."
         remedy = "On Linux: apt install libportaudio2 libasound2-plugins. Elsewhere, install selam-voice again."
         return failed("sound.library", DeviceError(reason, remedy))
-    only = environment.get("SELAM_SOUND")
+    only = variable(environment, "SELAM_SOUND")
     kept = f" SELAM_SOUND keeps to {only}." if only else ""
     absent = [f" {line['missing']}." for line in found.values() if "missing" in line]
     return ok("sound.library", f"Sound libraries: {', '.join(there)}.{''.join(absent)}{kept}")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from selam_cli.core.outside_text import Utf8Stream, tidied
 from selam_cli.core.redaction import Redactor
 from selam_cli.engine.events import MERGEABLE, Event, to_line
 from selam_cli.errors import SelamError
@@ -92,15 +93,15 @@ def read_lines(descriptor: int, loop: asyncio.AbstractEventLoop, on_line: Callab
     """
 
     def run() -> None:
-        buffered = b""
+        buffered, stream = b"", Utf8Stream()
         while True:
             piece = read_piece(descriptor, 65_536)
-            if not piece:
-                break
-            *whole, buffered = (buffered + piece).split(b"\n")
+            *whole, buffered = (buffered + stream.feed(piece)).split(b"\n")
             for line in whole:
                 _hand_over(loop, on_line, line)
             buffered = buffered[-MAX_LINE_BYTES:]
+            if not piece:
+                break
         _hand_over(loop, on_line, buffered)
         _hand_over(loop, on_line, None)
 
@@ -108,7 +109,7 @@ def read_lines(descriptor: int, loop: asyncio.AbstractEventLoop, on_line: Callab
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, on_line: Callable[[str], None], line: bytes | None) -> None:
-    text = "" if line is None else line.decode("utf-8", "replace").strip()
+    text = "" if line is None else tidied(line.decode("utf-8", "replace")).strip()
     if line is not None and not text:
         return
     try:

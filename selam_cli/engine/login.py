@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NoReturn
 
+from selam_cli.core.outside_text import NotUnicode, decoded, unquoted
 from selam_cli.core.plain_text import plain, plain_line
 from selam_cli.core.protocol import HOSTED_SERVER
 from selam_cli.core.redaction import redact_url
@@ -100,12 +101,23 @@ def _keep(url: str, key: str) -> None:
 
 
 def _asked_for(server: str) -> str:
-    key = (_typed(server) if sys.stdin.isatty() else sys.stdin.readline(MAX_KEY_LENGTH + 2)).strip()
+    key = unquoted(_typed(server) if sys.stdin.isatty() else _piped())
     if not key:
         raise UsageFault("No key was given, and nothing was changed.", "Run selam-voice login again.")
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
         raise UsageFault("That is no API key: a key is one word of letters and digits.", "Copy it again, and alone.")
     return key
+
+
+def _piped() -> str:
+    """Read the first line of standard input; what is no text is no key, and is told as that."""
+    stdin = sys.stdin.buffer
+    line = stdin.readline(4 * MAX_KEY_LENGTH)
+    if len(line) % 2 and b"\0" in line:  # UTF-16: the line's end is two bytes
+        line += stdin.read(1)
+    with contextlib.suppress(NotUnicode):
+        return decoded(line)
+    return "\0"
 
 
 def _typed(server: str) -> str:

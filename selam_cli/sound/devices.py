@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Final, Literal
 
+from selam_cli.core.outside_text import variable
 from selam_cli.errors import DeviceError
 
 Direction = Literal["input", "output"]
@@ -32,7 +33,7 @@ class Device:
 
 def backends() -> list[ModuleType]:
     """Return the modules that wrap a sound library which loads here, the preferred one first."""
-    wanted = os.environ.get(BACKEND_VARIABLE, "")
+    wanted = variable(os.environ, BACKEND_VARIABLE)
     found: list[ModuleType] = []
     if wanted != "miniaudio":
         try:

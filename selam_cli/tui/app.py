@@ -21,6 +21,7 @@ from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
 
+from selam_cli.core.outside_text import variable
 from selam_cli.core.plain_text import plain, plain_line
 from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
 from selam_cli.core.redaction import Redactor, secrets_of_environment
@@ -424,7 +425,7 @@ def _last_words(app: SelamScreen, status: int | None, engine_status: int) -> int
         redactor = Redactor.of(secrets_of_environment(os.environ))
         reason = redactor.line(f"The screen failed: {type(app.failure).__name__}: {app.failure}.")
         trace = redacted_traceback(app.failure, redactor).rstrip() if app.failure is not None else reason
-        if os.environ.get(DEBUG_VARIABLE) == "1":
+        if variable(os.environ, DEBUG_VARIABLE) == "1":
             _say(trace)
         kept_in = add_to_log("screen", trace, redactor)
         _say(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from selam_cli.core.outside_text import tidied
 from selam_cli.engine.events import Event, from_line
 
 
@@ -28,7 +29,7 @@ class ReplayEngine:
         last_words: str = "",
         on_command: Callable[[str, str, int | None], None] = lambda _verb, _argument, _id: None,
     ) -> None:
-        self._events = [event for line in lines if line.strip() and (event := from_line(line)) is not None]
+        self._events = [event for line in map(tidied, lines) if line.strip() and (event := from_line(line)) is not None]
         self._speed = speed
         self._stays = stays
         self._status = status

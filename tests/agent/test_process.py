@@ -179,7 +179,7 @@ def test_serve_refuses_what_does_not_go_together(arguments, said):
 
 def test_serve_takes_its_keys_from_a_file(tmp_path):
     keys = tmp_path / "keys"
-    keys.write_text("# team\nsk-selam-test-one\n\nsk-selam-test-two\n")
+    keys.write_bytes('\ufeff# team\r\nsk-selam-test-one\r\n\r\n"sk-selam-test-two"\r\n'.encode("utf-16"))
     process = serve("--port", "0", "--keys-file", str(keys))
     try:
         url = process.stderr.readline().split()[2].replace("ws://", "http://")

@@ -163,6 +163,20 @@ async def test_commands_on_a_pipe_that_does_not_wait_come_when_they_are_written(
     os.close(reading)
 
 
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [(b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"", "utf-16-le")],
+)
+async def test_commands_come_as_any_program_writes_them(mark, encoding):
+    reading, writing = os.pipe()
+    said: asyncio.Queue[str] = asyncio.Queue()
+    read_lines(reading, asyncio.get_running_loop(), said.put_nowait)
+    os.write(writing, mark + 'press\r\ninstructions ሰላም\r\n\r\n\ufeff{"command": "quit"}'.encode(encoding))
+    os.close(writing)
+    assert [await said.get() for _ in range(4)] == ["press", "instructions ሰላም", '{"command": "quit"}', ""]
+    os.close(reading)
+
+
 def test_a_reader_that_is_gone_is_told_once():
     reading, writing = os.pipe()
     os.close(reading)

@@ -29,7 +29,8 @@ SIZES = pytest.mark.parametrize("size", [(80, 24), (140, 40), (40, 15)], ids=["8
 
 
 def screen(lines: list[str] | None = None, **options: object) -> SelamScreen:
-    lines = CONVERSATION.read_text(encoding="utf-8").splitlines() if lines is None else lines
+    if lines is None:  # as an editor may have saved it
+        lines = f"\ufeff{CONVERSATION.read_text(encoding='utf-8')}".splitlines()
     return SelamScreen(
         ReplayEngine(lines, speed=math.inf), ScreenOptions(**options), now=lambda: Moment(0.0, "14:03:22")
     )

@@ -17,6 +17,7 @@ from selam_cli.agent.rest.call import Call
 from selam_cli.agent.rest.client import RestClient
 from selam_cli.agent.rest.endpoint import Endpoint
 from selam_cli.agent.rest.models import read_json
+from selam_cli.core.outside_text import unquoted
 
 DEFAULT_PORT: Final = 11_434
 WITHIN_S: Final = 0.7
@@ -34,7 +35,7 @@ class NotFound:
 
 def base_address(ollama_host: str) -> str:
     """Return where a client finds Ollama, for a value of OLLAMA_HOST, which is a server's as well: 0.0.0.0 is here."""
-    scheme, has_scheme, place = ollama_host.strip().strip("\"'").rpartition("://")
+    scheme, has_scheme, place = unquoted(ollama_host).rpartition("://")
     port = {"http": 80, "https": 443}.get(scheme, DEFAULT_PORT) if has_scheme else DEFAULT_PORT
     place, slash, path = place.partition("/")
     match = re.fullmatch(r"(\[[^\]]*\]|[^:]*):(\d{1,5})", place)
