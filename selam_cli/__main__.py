@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from typing import Final, NoReturn
+
+_AT_EXIT: Final = frozenset({"sounddevice", "miniaudio", "livekit"})
+"""Sound libraries, and the echo canceller's.
+
+Their exit handlers end their connection with the sound server, which may never answer; so may the thread that still
+waits for it. And a thread of theirs that calls into an interpreter that is being taken down aborts the process.
+"""
 
 
 def main() -> None:
@@ -21,7 +30,17 @@ def main() -> None:
     _leave_at_once_on_interrupt(on=False)
     status = run(sys.argv[1:])
     _leave_at_once_on_interrupt()
-    sys.exit(status)
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit; where a library was loaded that takes part in Python's exit, without that."""
+    if not _AT_EXIT & sys.modules.keys():
+        sys.exit(status)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # the reader is gone, or the stream is closed
+            stream.flush()
+    os._exit(status)
 
 
 def _leave_at_once_on_interrupt(*, on: bool = True) -> None:

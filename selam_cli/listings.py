@@ -68,8 +68,9 @@ def _devices_quietly() -> list[Device]:
     os.dup2(nowhere, 2)
     try:
         from selam_cli.sound.devices import list_devices  # noqa: PLC0415  # chatter may begin at the import
+        from selam_cli.sound.stalled import in_time  # noqa: PLC0415  # so that --help loads no more than it needs
 
-        return list_devices()
+        return in_time(list_devices, "while devices were listed")
     finally:
         os.dup2(kept, 2)
         os.close(kept)

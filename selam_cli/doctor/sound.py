@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from selam_cli.core.outside_text import variable
 from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
-from selam_cli.doctor.sound_process import LOOKING_WITHIN_S, OPENING_WITHIN_S, sound_process
+from selam_cli.doctor.sound_process import OPENING_WITHIN_S, sound_process
 from selam_cli.errors import DeviceError
+from selam_cli.sound.stalled import ANSWER_WITHIN_S, no_answer
 
 if TYPE_CHECKING:
     from selam_cli.doctor.case import Case
@@ -52,7 +53,7 @@ _LOOKS: Final = ("portaudio", "mini", "devices")
 
 
 def _within_s(step: str) -> float:
-    return LOOKING_WITHIN_S if step in _LOOKS else OPENING_WITHIN_S
+    return ANSWER_WITHIN_S if step in _LOOKS else OPENING_WITHIN_S
 
 
 _WORDS: Final = {
@@ -65,12 +66,7 @@ _WORDS: Final = {
 
 
 def _stands_still(step: str) -> Finding:
-    reason = f"The sound system does not answer ({_WORDS[step]}, {_within_s(step):.0f} s)."
-    remedy = {
-        "linux": "Restart it: systemctl --user restart pipewire pipewire-pulse, or pulseaudio --kill.",
-        "darwin": "Restart it: sudo killall coreaudiod.",
-    }.get(sys.platform, "Restart the system's audio service.")
-    return failed(_STEP_IDS[step], DeviceError(reason, remedy))
+    return failed(_STEP_IDS[step], no_answer(_WORDS[step], _within_s(step)))
 
 
 def _libraries(found: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> Finding:

@@ -16,9 +16,6 @@ from selam_cli.settings import Settings
 OPENING_WITHIN_S: Final = 12.0
 """More than the program itself waits for a device, so that its own words come first."""
 
-LOOKING_WITHIN_S: Final = 5.0
-"""A list takes a tenth of a second, and a busy machine one."""
-
 
 class SoundProcess:
     """The lines of one look at the sound."""

@@ -19,6 +19,7 @@ from selam_cli.core.pcm import Samples
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.engine import events
+from selam_cli.engine.ask_speaker import AskSpeaker
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.jsonl import LineWriter, read_piece
 from selam_cli.engine.reply import ReplyPlayer
@@ -29,7 +30,6 @@ from selam_cli.errors import ConnectionFailed, SelamError, SessionError, UsageFa
 from selam_cli.settings import Settings
 from selam_cli.sound.decode import Pcm
 from selam_cli.sound.files import read_speech, write_wav
-from selam_cli.sound.speaker import open_speaker
 
 BLOCK_MS: Final = 20
 CONNECT_ATTEMPTS: Final = 3
@@ -90,6 +90,7 @@ class _Turn:
         self._outcome = ""
         self._error: events.ErrorRaised | None = None
         self._player = ReplyPlayer(keep=self._reply.append if question.out else None)
+        self._speaker = AskSpeaker(settings.output, self._player)
         self._engine = VoiceEngine(
             settings, target, self._on_event, player=self._player, with_devices=False, attempts=CONNECT_ATTEMPTS
         )
@@ -98,9 +99,6 @@ class _Turn:
         self._loop = loop = asyncio.get_running_loop()
         end_on_signals(loop, self._engine.quit)
         tell_of_log(self._streams.log, loop, self._engine)
-        speaker = None
-        if self._settings.output not in {None, "null"}:
-            speaker = open_speaker(self._settings.output, self._player.make_pull, lambda _: None, loop=loop)
         running = asyncio.create_task(self._engine.run())
         speaking = asyncio.create_task(self._speak())
         await asyncio.wait({running, speaking}, timeout=self._question.timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -108,14 +106,14 @@ class _Turn:
         speaking.cancel()
         self._engine.quit()
         status = await running
-        if speaker is not None:
-            speaker.close()
+        await self._speaker.close()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.close)
         return self._report(status, failure)
 
     async def _speak(self) -> None:
         """Say the question as a person would, and wait for the answer to end."""
+        await self._speaker.open()
         await self._session.wait()
         conversation = self._engine.conversation
         conversation.press(time.monotonic())
@@ -200,7 +198,7 @@ class _Turn:
                 return error
             if error is not None:
                 raise error
-            return self._failure_of_turn()
+            return self._failure_of_turn() or self._speaker.failure
         if self._engine.failure is not None:
             return self._engine.failure
         return SessionError(f"No answer came within {self._question.timeout_s:g} seconds.", "Try again with --timeout.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,12 +16,14 @@ from selam_cli.engine.conversation import Conversation
 from selam_cli.engine.in_use import InUse, Opening
 from selam_cli.engine.outlet import Outlet
 from selam_cli.engine.reply import ReplyPlayer
+from selam_cli.engine.sound_thread import SoundThread
 from selam_cli.errors import DeviceError
 from selam_cli.settings import Settings
 from selam_cli.sound import devices, microphone, speaker
 from selam_cli.sound.files import NullSpeaker
 from selam_cli.sound.microphone import Microphone
 from selam_cli.sound.roster import Roster, RosterWatch
+from selam_cli.sound.stalled import ANSWER_WITHIN_S, OPEN_WITHIN_S, no_answer
 
 SILENT_FOR_S: Final = 2.0
 STAND_IN_AFTER_S: Final = 3.0
@@ -55,7 +56,7 @@ class Devices:
         self._wanted_microphone = settings.input
         self._per_turn = settings.microphone == "per_turn" and settings.ptt != "open"
         self._needed_for: set[str] = set()
-        self._thread = ThreadPoolExecutor(1, "sound")
+        self._thread = SoundThread()
         self._microphone = InUse[Microphone](
             "microphone", settings.input, thread=self._thread, emit=emit,
             is_device=microphone.is_device, open_device=self._open_microphone, on_change=self._on_microphone,
@@ -71,14 +72,13 @@ class Devices:
         self._flat = FlatLine()
         self._silence_told_in = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.hung = False
-        """A device could not be closed: the process can only be left without its threads."""
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Open both. Raises DeviceError without a microphone; without a speaker the text goes on with a notice."""
         self._loop = asyncio.get_running_loop()
+        self._thread.watch(self._loop, self._on_stalled)
         self._player.make_pull(WIRE_RATE_HZ)  # an answer that comes before the speaker is open waits for it
         if self._per_turn and microphone.is_device(self._wanted_microphone):
             await self._look_for_microphone()
@@ -104,9 +104,8 @@ class Devices:
         self._end_stand_in()
         self._conversation.update(microphone=MicrophoneState())
         closed = asyncio.get_running_loop().run_in_executor(self._thread, lambda: None)
-        _, waiting = await asyncio.wait({closed}, timeout=LEAVE_WITHIN_S)
-        self.hung = bool(waiting)
-        self._thread.shutdown(wait=False, cancel_futures=self.hung)
+        await asyncio.wait({closed}, timeout=0 if self._thread.stalled else LEAVE_WITHIN_S)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _fade(self) -> None:
         """Let a reply that was cut off fade out: a speaker that is closed in mid-sound clicks."""
@@ -144,15 +143,15 @@ class Devices:
     def change_microphone(self, name: str) -> Coroutine[Any, Any, None] | None:
         """Use another microphone; what is returned is to be awaited.
 
-        Raises DeviceError or UsageFault, here or there, and keeps the one in use, where it can't be had.
+        Raises DeviceError or UsageFault, here or there, and keeps the one in use, where it can't be had in time.
         """
         change = self._microphone.change(name)
-        return None if change is None else self._with_a_new_list(change, self._microphone, name)
+        return None if change is None else self._in_time(change, self._microphone, name)
 
     def change_speaker(self, name: str) -> Coroutine[Any, Any, None] | None:
         """Use another speaker; as `change_microphone`."""
         change = self._speaker.change(name)
-        return None if change is None else self._with_a_new_list(change, self._speaker, name)
+        return None if change is None else self._in_time(change, self._speaker, name)
 
     # --- the microphone -----------------------------------------------------------------------------------------------
 
@@ -269,13 +268,30 @@ class Devices:
     async def _renew(self, only_if: Callable[[], bool] = lambda: True) -> None:
         """Close both for a moment: a library that lists its devices only as it starts has to start again."""
         async with self._microphone.lock, self._speaker.lock:
-            if only_if():  # what waited for the locks may have opened them
-                self._microphone.drop()
-                self._speaker.drop()
-                await asyncio.get_running_loop().run_in_executor(self._thread, devices.look_again)
             self._renewing = None
-        self._microphone.settle_soon()
-        self._speaker.settle_soon()
+            if not only_if():  # what waited for the locks may have opened them
+                return
+            self._microphone.drop()
+            self._speaker.drop()
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, devices.look_again)
+            finally:
+                self._microphone.settle_soon()
+                self._speaker.settle_soon()
+
+    def _on_stalled(self, stalled: bool) -> None:
+        if stalled:
+            error = no_answer("its devices are waited for", ANSWER_WITHIN_S)
+            self._emit(events.Notice("sound_stalled", "warning", error.reason, error.remedy))
+        else:
+            self._emit(events.Notice("sound_back", "info", "The sound system answers again."))
+
+    async def _in_time(self, change: Coroutine[Any, Any, None], in_use: InUse[Any], name: str) -> None:
+        try:
+            async with asyncio.timeout(OPEN_WITHIN_S):
+                await self._with_a_new_list(change, in_use, name)
+        except TimeoutError:
+            raise no_answer(f"while {name} was opened", OPEN_WITHIN_S) from None
 
     async def _with_a_new_list(self, change: Coroutine[Any, Any, None], in_use: InUse[Any], name: str) -> None:
         try:

@@ -32,8 +32,9 @@ from selam_cli.engine.link import Link, LinkCallbacks
 from selam_cli.engine.refusals import SessionOver
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.engine.target import Target
-from selam_cli.errors import AccessRefused, SelamError, ServiceError, UsageFault
+from selam_cli.errors import AccessRefused, DeviceError, SelamError, ServiceError, UsageFault
 from selam_cli.settings import Settings
+from selam_cli.sound.stalled import ANSWER_WITHIN_S, no_answer
 from selam_cli.user_path import expanded_name
 
 log = logging.getLogger(__name__)
@@ -408,8 +409,9 @@ class VoiceEngine:
         self.conversation.update(interrupt_threshold=command.number)
         self._new_session_soon()
 
-    def _list_devices(self, _: Command) -> None:
-        self._spawn(self._tell_devices())
+    def _list_devices(self, command: Command) -> None:
+        # Its `ack` says that the system is being asked; what comes of that is told without the id.
+        self._spawn(self._answer_later(replace(command, id=None), self._tell_devices()))
 
     def _calibrate(self, _: Command) -> None:
         self._calibration.begin()
@@ -478,6 +480,8 @@ class VoiceEngine:
         except ValueError:
             found = {"inputs": [], "outputs": []}
         self._emit(events.Devices(found["inputs"], found["outputs"]))
+        if process.returncode == DeviceError.exit_code:
+            raise no_answer("while devices were listed", ANSWER_WITHIN_S)
 
     async def _switch_to_local(self) -> None:
         await self._close_link()

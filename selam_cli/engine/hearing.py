@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -128,14 +127,6 @@ class Hearing:
         if asked_for:
             sentence = f"The settings switch {' and '.join(asked_for)} on, and what that needs is not installed."
             self._emit(events.Notice("aec_missing", "warning", sentence, REMEDY))
-
-
-def leaves_threads() -> bool:
-    """Whether the echo canceller's library was loaded, whose threads go on to the process's very end.
-
-    One that calls into an interpreter that is being taken down aborts the process, whatever status that had.
-    """
-    return "livekit" in sys.modules
 
 
 def _wanted(settings: Settings) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from selam_cli.engine import events
+from selam_cli.engine.sound_thread import opened_in
 from selam_cli.errors import SelamError
 from selam_cli.sound.devices import best_match
 from selam_cli.sound.roster import Listed
@@ -255,8 +256,7 @@ class InUse(Generic[D]):
     async def _take(self, spec: str | None) -> None:
         wish = self._wish
         if self._is_device(spec):
-            work = asyncio.get_running_loop().run_in_executor(self._thread, partial(self._opened, spec))
-            opening = await work
+            opening = await self._opened_in_thread(spec)
         else:
             opening = self._opened(spec)
         if wish != self._wish:
@@ -268,6 +268,9 @@ class InUse(Generic[D]):
         opening: Opening[D] = Opening(spec)
         opening.device = self._open_device(opening)
         return opening
+
+    async def _opened_in_thread(self, spec: str | None) -> Opening[D]:
+        return await opened_in(self._thread, partial(self._opened, spec), _close_device)
 
     def _adopt(self, opening: Opening[D]) -> None:
         assert opening.device is not None  # noqa: S101  # it has just been opened
@@ -299,7 +302,7 @@ class InUse(Generic[D]):
     async def _change(self, spec: str) -> None:
         async with self.lock:
             self._wish += 1
-            opening = await asyncio.get_running_loop().run_in_executor(self._thread, partial(self._opened, spec))
+            opening = await self._opened_in_thread(spec)
             if self._ended:
                 self._close(opening)
                 return
@@ -346,6 +349,11 @@ class InUse(Generic[D]):
 
     def _notice(self, code: str, severity: str, message: str, remedy: str = "") -> None:
         self._emit(events.Notice(code, severity, message, remedy))
+
+
+def _close_device(opening: Opening[D]) -> None:
+    if opening.device is not None:
+        opening.device.close()
 
 
 def _vanished(opening: Opening[D], before: Listed | None, now: Listed | None) -> bool:

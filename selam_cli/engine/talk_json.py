@@ -16,7 +16,6 @@ from selam_cli.engine import notices, terminal_modes
 from selam_cli.engine.commands import UnknownCommand, Verb, parse_command
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.events import Event
-from selam_cli.engine.hearing import leaves_threads
 from selam_cli.engine.jsonl import LineWriter, read_lines
 from selam_cli.engine.standard_streams import StandardStreams
 from selam_cli.engine.target import Target
@@ -42,19 +41,17 @@ def run(settings: Settings, target: Target) -> int:
         settings.input or "default", settings.output or "default",
     )  # fmt: skip
     left = run_loop(_converse(settings, target, streams, started_at))
-    status, failure, hung = left
+    status, failure = left
     log.info("left with status %d", status)
     if failure is not None and status:
         streams.say(f"{failure.reason} {failure.remedy}".strip())
-    if hung or leaves_threads():
-        os._exit(status)  # whatever waits for a thread, or closes a device, would wait for the sound server
     # The streams stay redirected: a sound library's threads may still have something to say.
     return status
 
 
 async def _converse(
     settings: Settings, target: Target, streams: StandardStreams, started_at: float
-) -> tuple[int, SelamError | None, bool]:
+) -> tuple[int, SelamError | None]:
     loop = asyncio.get_running_loop()
     saved_modes = os.environ.get(terminal_modes.VARIABLE, "")
     quit_asked = input_ended = False
@@ -90,7 +87,7 @@ async def _converse(
         # The screen died without a word: its terminal is in raw mode on the alternate screen.
         terminal_modes.restore(saved_modes)
     await asyncio.to_thread(writer.close)
-    return status, writer.failure or engine.failure, engine.devices.hung
+    return status, writer.failure or engine.failure
 
 
 def tell_of_log(file: LogFile, loop: asyncio.AbstractEventLoop, engine: VoiceEngine) -> None:

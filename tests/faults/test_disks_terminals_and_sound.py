@@ -1,7 +1,9 @@
 """What breaks on the user's own machine: a full disk, a terminal that goes away, the sound server, the engine."""
 
 import asyncio
+import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -9,12 +11,14 @@ import numpy as np
 import psutil
 import pytest
 
-from selam_cli.core.protocol import EndSession
+from selam_cli.core.protocol import AudioEnd, EndSession, ReplyChunk, Response
 from selam_cli.sound.files import write_wav
 from tests.faults.person import person, unaccounted
 from tests.support.lines import talk_json
 from tests.support.needs import need_programs, need_right
 from tests.support.recording_server import recording_server
+from tests.support.silent_sound_server import silent_sound_server
+from tests.support.sound_libraries import library_environment
 from tests.support.speech import correlation, spoken, trimmed
 from tests.support.voice_server import voice_server
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
@@ -146,6 +150,95 @@ async def test_an_engine_that_is_killed_while_one_talks_leaves_no_agent_and_no_o
 
 
 # --- the sound server, and the connection with it ---------------------------------------------------------------------
+
+
+STANDS_STILL = "The sound system does not answer"
+REMEDY = "Restart"
+
+
+async def started(*arguments, environment):
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "selam_cli", *arguments, env={**os.environ, **environment},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def test_a_sound_server_that_says_nothing_is_told_within_seconds(question):
+    async def said(*arguments):
+        process = await started(*arguments, environment=silent.environment)
+        _, errors = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode, errors.decode()
+
+    async def talked(server):
+        async with talk_json("--server", server.url, environment=silent.environment) as engine:
+            await engine.until("session_started")
+            engine.send("devices")
+            for command in ("microphone", "speaker"):
+                engine.send(json.dumps({"id": command, "command": command, "argument": "Headset"}))
+            assert STANDS_STILL in (await engine.until("error"))["message"]
+            for command in ("microphone", "speaker"):
+                ack = await engine.until("ack", lambda line, command=command: line["id"] == command)
+                assert (ack["ok"], STANDS_STILL in ack["message"]) == (False, True), ack
+            notice = await engine.until("notice", lambda line: line["code"] == "sound_stalled")
+            engine.send("quit")
+            return await engine.ended(), f"{notice['message']} {notice['remedy']}"
+
+    async with silent_sound_server() as silent, voice_server() as one, voice_server() as another:
+        ended = await asyncio.gather(
+            said("devices"),
+            said("devices", "--json"),
+            said("ask", question, "--server", one.url, "--output", "default"),
+            talked(another),
+        )
+    assert [status for status, _ in ended] == [5, 5, 5, 0]
+    for _, told in ended:
+        assert told.startswith(STANDS_STILL), told
+        assert REMEDY in told
+
+
+@pytest.mark.parametrize("library", ["portaudio", "miniaudio"])
+@pytest.mark.parametrize(
+    "command",
+    ["devices", "ask {question} --server {server} --output default", "talk --json --server {server}", "doctor --json"],
+)
+async def test_every_command_ends_at_once_while_the_sound_server_says_nothing(question, command, library):
+    async with silent_sound_server() as silent, voice_server() as server:
+        arguments = command.format(question=question, server=server.url).split()
+        environment = {**silent.environment, **library_environment(library)}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asked = len(silent.waiting) + 1
+            process = await started(*arguments, environment=environment)
+            await silent.until_asked(asked)
+            process.send_signal(number)
+            await asyncio.wait_for(process.communicate(), 60)
+            assert process.returncode in {128 + number, -number}
+
+
+async def test_a_speaker_that_is_lost_in_an_answer_costs_its_sound_and_no_word(tmp_path, question):
+    need_programs(*PROGRAMS)
+    card = VirtualSoundCard(tmp_path)
+    card.start()
+    reply = spoken("Where were you while we were away?").tobytes()
+    try:
+        async with voice_server() as server:
+            process = await started(
+                "ask", question, "--json", "--server", server.url, "--output", "default", environment=card.environment
+            )
+            await server.until(lambda: len(server.audio) > 32_000)
+            await server.send(Response("At home."))
+            for start in range(0, len(reply), 6_400):
+                await server.send(ReplyChunk(reply[start : start + 6_400]))
+            while b'"playout"' not in (line := await asyncio.wait_for(process.stdout.readline(), 60)):
+                assert line
+            card.stop()
+            await server.send(AudioEnd(-(-len(reply) // 6_400)))
+            output, errors = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        card.stop()
+    assert process.returncode == 5
+    assert errors.decode().startswith("The speaker is gone")
+    assert json.loads(output.splitlines()[-1])["event"] == "session_ended"
+    assert '"outcome": "answered"' in output.decode()
 
 
 async def test_who_starts_with_a_sound_server_that_stands_still_can_leave_and_leaves_nothing_behind(tmp_path):
