@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,8 @@ from selam_cli.core.playout_delay import PlayoutDelay
 from tests.support.playout_run import BLOCK_MS, FixedDelay, play, speech, tone
 from tests.support.traces import FOLDER, KINDS, made, trace
 
+pytestmark = pytest.mark.xdist_group("playout_delay")  # one process has all that `adaptive` keeps
+
 
 def calm(delay, seconds):
     for _ in range(seconds * 10):
@@ -15,6 +19,12 @@ def calm(delay, seconds):
 
 def breaks_of(played):
     return [reply.breaks for reply in played]
+
+
+@cache
+def adaptive(name, sound=speech):
+    """A whole trace takes a second or two, and several tests look at what became of it."""
+    return play(trace(name), PlayoutDelay(), sound)
 
 
 def test_the_first_reply_waits_120_ms():
@@ -103,24 +113,24 @@ def test_the_traces_are_what_their_generator_makes(name):
 @pytest.mark.parametrize("sound", [speech, tone])
 @pytest.mark.parametrize("name", ["calm", "uniform_60"])
 def test_jitter_of_up_to_60_ms_makes_no_break(name, sound):
-    assert not any(breaks_of(play(trace(name), PlayoutDelay(), sound)))
+    assert not any(breaks_of(adaptive(name, sound)))
 
 
 @pytest.mark.parametrize("sound", [speech, tone])
 @pytest.mark.parametrize("name", ["uniform_150", "bursts"])
 def test_greater_jitter_makes_no_break_after_two_replies(name, sound):
-    assert not any(breaks_of(play(trace(name), PlayoutDelay(), sound))[2:])
+    assert not any(breaks_of(adaptive(name, sound))[2:])
 
 
 @pytest.mark.parametrize("sound", [speech, tone])
 def test_of_stalls_that_come_again_and_again_only_the_first_is_heard(sound):
-    played = play(trace("stalls"), PlayoutDelay(), sound)
+    played = adaptive("stalls", sound)
     assert breaks_of(played) == [1, 0, 0, 0, 0]
     assert np.all(played[0].heard[np.flatnonzero(played[0].heard)[0] :] > 0) == (played[0].breaks == 0)
 
 
 def test_a_slow_drift_of_clocks_makes_no_break_in_speech():
-    played = play(trace("drift"), PlayoutDelay())
+    played = adaptive("drift")
     assert not any(breaks_of(played))
     assert played[-1].target_ms <= 60, "the lead is held, not the target raised for the sum of the drift"
     assert any(breaks_of(play(trace("drift"), FixedDelay(120)))), "a trace that shows nothing otherwise"
@@ -137,10 +147,10 @@ def test_breaks_are_what_is_heard():
 @pytest.mark.parametrize("name", KINDS)
 def test_no_fixed_buffer_of_60_to_400_ms_has_as_few_breaks_for_as_little_waiting(name):
     """After the two replies in which the adaptive one learns."""
-    adaptive = play(trace(name), PlayoutDelay())[2:]
+    learned = adaptive(name)[2:]
     for fixed_ms in (60, 120, 200, 400):
         fixed = play(trace(name), FixedDelay(fixed_ms))[2:]
-        assert (sum(breaks_of(adaptive)), waited_ms(adaptive)) < (sum(breaks_of(fixed)), waited_ms(fixed))
+        assert (sum(breaks_of(learned)), waited_ms(learned)) < (sum(breaks_of(fixed)), waited_ms(fixed))
 
 
 def waited_ms(played):
@@ -148,7 +158,7 @@ def waited_ms(played):
 
 
 def test_the_first_sound_is_heard_when_the_target_is_over_and_not_later():
-    for reply in play(trace("calm"), PlayoutDelay()):
+    for reply in adaptive("calm"):
         assert -3 <= reply.start_ms - reply.target_ms <= BLOCK_MS + 2
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
@@ -39,6 +40,7 @@ class SuiteCanary:
         self.session = None
 
 
+@cache
 def forms(key: str = CANARY) -> dict[str, bytes]:
     """Return what a key looks like in each encoding that we look for, written without the program's own code."""
     raw = key.encode()
@@ -88,11 +90,14 @@ def leaks_in_files(folders: Iterable[Path], key: str = CANARY, within_s: float =
 def watched_arguments(key: str = CANARY) -> Iterator[list[bytes]]:
     """Look through every process's arguments again and again, as anybody on the machine may; yield what was found."""
     found: list[bytes] = []
+    known: set[bytes] = set()
     looked, over = threading.Event(), threading.Event()
 
     def watch() -> None:
         while not over.wait(0.03):
-            found.extend(held for held in _arguments() if leaks(held, key))
+            new = set(_arguments()) - known
+            known.update(new)
+            found.extend(held for held in new if leaks(held, key))
             looked.set()
 
     thread = threading.Thread(target=watch, daemon=True)
