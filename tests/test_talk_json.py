@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -21,6 +22,7 @@ from tests.support.node import node_command
 from tests.support.speech import correlation, spoken, trimmed
 from tests.support.talker import tone
 from tests.support.voice_server import voice_server
+from tests.support.wavs import wav
 
 KEY = "sk-selam-test-canary-4711"
 QUESTION_S = 2.0
@@ -272,6 +274,31 @@ async def test_bad_input_is_two_sentences_and_a_status(arguments, status, said):
     assert "Traceback" not in told
     assert KEY not in told
     assert told.count(".") >= 2
+
+
+@pytest.mark.parametrize("name", ["damaged.wav", "missing.flac", "memo.m4a"])
+async def test_a_recording_that_cannot_be_spoken_is_an_error_event(tmp_path, name):
+    path = tmp_path / name
+    if name == "damaged.wav":
+        path.write_bytes(wav(rate_hz=2_000_000_000))
+    elif name == "memo.m4a":
+        path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0")
+    async with talk_json("--local", "--input", str(path), "--output", "null") as engine:
+        error = await engine.until("error")
+        assert await engine.ended() == 2
+    assert (error["type"], error["fatal"]) == ("usage_error", True)
+    assert name in error["message"]
+    assert error["remedy"]
+    assert engine.errors.decode().strip() == f"{error['message']} {error['remedy']}"
+
+
+async def test_a_recording_is_not_written_over_by_what_is_heard(question):
+    before = Path(question).read_bytes()
+    async with talk_json("--local", "--input", question, "--output", question) as engine:
+        error = await engine.until("error")
+        assert await engine.ended() == 2
+    assert "it is the recording that is spoken" in error["message"]
+    assert Path(question).read_bytes() == before
 
 
 def test_a_closed_standard_output_is_told():

@@ -25,6 +25,8 @@ CHUNK_MAX_MS: Final = 200
 CLOSING_SILENCE_MS: Final = 1_000
 """Exact zeros sent after an utterance, for the server's detector to close on."""
 
+FRAMES_AT_ONCE: Final = 500
+
 
 def samples_in(duration_ms: float) -> int:
     """Return how many samples at the wire's rate a duration holds."""
@@ -49,9 +51,13 @@ def rms(samples: Samples) -> float:
 def loudest_rms(pcm16_audio: bytes | bytearray) -> float:
     """Return the RMS of the loudest 20 ms frame of PCM16, in int16 units; 0.0 for none."""
     frame = samples_in(20)
-    samples = np.frombuffer(bytes(pcm16_audio), "<i2").astype(np.float64)
-    padded = np.pad(samples, (0, -len(samples) % frame)).reshape(-1, frame)
-    return float(np.sqrt(np.mean(np.square(padded), axis=1)).max(initial=0.0))
+    loudest = 0.0
+    # Some seconds at a time: on the way they are many times as big, and an utterance may last an hour.
+    for start in range(0, len(pcm16_audio), 2 * frame * FRAMES_AT_ONCE):
+        samples = np.frombuffer(bytes(pcm16_audio[start : start + 2 * frame * FRAMES_AT_ONCE]), "<i2")
+        padded = np.pad(samples.astype(np.float64), (0, -len(samples) % frame)).reshape(-1, frame)
+        loudest = max(loudest, float(np.mean(np.square(padded), axis=1).max()))
+    return float(np.sqrt(loudest))
 
 
 class LevelMeter:
@@ -196,6 +202,26 @@ class Chunker:
         """Return what is left as one last, shorter chunk."""
         rest, self._waiting = self._waiting, np.zeros(0, np.int16)
         return [pcm16(rest)] if len(rest) else []
+
+
+class Blocks:
+    """Cuts a stream of samples, in pieces of any length, into blocks of so many samples."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._waiting = np.zeros(0, np.int16)
+
+    def feed(self, samples: Samples) -> list[Samples]:
+        """Return the blocks that are complete."""
+        waiting = np.concatenate((self._waiting, samples))
+        whole = len(waiting) // self._size * self._size
+        self._waiting = waiting[whole:].copy()  # a view would hold all of it
+        return [waiting[start : start + self._size] for start in range(0, whole, self._size)]
+
+    def rest(self) -> list[Samples]:
+        """Return what is left as one last, shorter block; nothing where nothing is."""
+        rest, self._waiting = self._waiting, np.zeros(0, np.int16)
+        return [rest] if len(rest) else []
 
 
 def pcm16(samples: Samples) -> bytes:

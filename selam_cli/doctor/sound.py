@@ -132,11 +132,7 @@ def _speaker(line: Mapping[str, Any], _case: Case) -> Iterator[Finding]:
     if name == "null":
         yield ok("sound.speaker", "No speaker is used: --output null.")
     elif not line["device"]:
-        if line["writable"]:
-            yield ok("sound.speaker", f"The file {name} takes the speaker's place.")
-        else:
-            error = DeviceError(f"The file {name}, in the speaker's place, cannot be written.", "Name another file.")
-            yield failed("sound.speaker", error)
+        yield ok("sound.speaker", f"The file {name} takes the speaker's place.")
     elif not line["plays"]:
         reason = f"The speaker {name} opens and takes no sound."
         yield failed("sound.speaker", DeviceError(reason, "Choose another with --output, or --output null."))

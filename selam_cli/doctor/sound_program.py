@@ -12,7 +12,6 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +20,10 @@ from selam_cli.core import pcm
 from selam_cli.core.pcm import FlatLine, Samples
 from selam_cli.errors import SelamError
 from selam_cli.sound import devices, microphone, speaker
+from selam_cli.sound.files import check_speaker_file
 from selam_cli.sound.roster import Roster, RosterWatch
 from selam_cli.sound.voiced import VoiceDetector
+from selam_cli.sound.wav_file import check_not_the_same
 
 LIBRARIES: Final = ("portaudio", "mini")
 ROSTER_WITHIN_S: Final = 1.0
@@ -120,7 +121,10 @@ async def _try_speaker(wish: dict[str, Any]) -> dict[str, object]:
     """Open it and play silence for a moment. A file in its place is left alone: it would be written over."""
     loop, spec = asyncio.get_running_loop(), wish["output"]
     if not speaker.is_device(spec):
-        return {"name": spec, "device": False, "writable": spec == "null" or _is_writable(spec)}
+        if spec != "null":
+            check_speaker_file(spec)
+            check_not_the_same(spec, wish["input"] or "")
+        return {"name": spec, "device": False}
     pulled = asyncio.Event()
     lost: list[str] = []
 
@@ -138,10 +142,6 @@ async def _try_speaker(wish: dict[str, Any]) -> dict[str, object]:
         return {"name": opened.name, "rate_hz": opened.rate_hz, "device": True, "plays": plays, "delay_ms": delay_ms}
     finally:
         opened.close()
-
-
-def _is_writable(path: str) -> bool:
-    return os.access(Path(path).expanduser().parent, os.W_OK)
 
 
 class _Ear:

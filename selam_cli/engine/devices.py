@@ -17,13 +17,14 @@ from selam_cli.engine.in_use import InUse, Opening
 from selam_cli.engine.outlet import Outlet
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.engine.sound_thread import SoundThread
-from selam_cli.errors import DeviceError
+from selam_cli.errors import DeviceError, SelamError
 from selam_cli.settings import Settings
 from selam_cli.sound import devices, microphone, speaker
 from selam_cli.sound.files import NullSpeaker
 from selam_cli.sound.microphone import Microphone
 from selam_cli.sound.roster import Roster, RosterWatch
 from selam_cli.sound.stalled import ANSWER_WITHIN_S, OPEN_WITHIN_S, no_answer
+from selam_cli.sound.wav_file import check_not_the_same
 
 SILENT_FOR_S: Final = 2.0
 STAND_IN_AFTER_S: Final = 3.0
@@ -72,6 +73,8 @@ class Devices:
         self._flat = FlatLine()
         self._silence_told_in = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.unwritten: SelamError | None = None
+        """Why the file in the speaker's place does not hold all that was heard."""
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -210,13 +213,22 @@ class Devices:
     def _open_speaker(self, opening: Opening[Outlet]) -> Outlet:
         loop = self._loop
         assert loop is not None  # noqa: S101  # it is open
+        spoken = self._microphone.current
+        if opening.spec is not None and spoken is not None and spoken.spec is not None:
+            check_not_the_same(opening.spec, spoken.spec)
         return Outlet(
             opening.spec,
             loop=loop,
             thread=self._thread,
             on_first=lambda: self._speaker.sounded(opening),
             on_lost=lambda reason: self._speaker.on_lost(opening, reason),
+            on_unwritten=self._on_unwritten,
         )
+
+    def _on_unwritten(self, error: SelamError) -> None:
+        """The file in the speaker's place takes no more of what is heard."""
+        self.unwritten = error
+        self._emit(events.Notice("output_unwritten", "warning", error.reason, error.remedy))
 
     def _on_speaker(self, opening: Opening[Outlet] | None) -> None:
         if opening is None or opening.device is None:

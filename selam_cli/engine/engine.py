@@ -110,6 +110,9 @@ class VoiceEngine:
             await self._unless_quit(opening)
         except SelamError as error:
             self.fail(error)
+        except Exception:  # the engine's top level: a bug becomes an event that a face can show
+            log.exception("the devices failed")
+            self.fail(_program_failed())
         await self._quit.wait()
         await self._leave()
         return self._status
@@ -161,6 +164,8 @@ class VoiceEngine:
         self._calibration.close()
         self.conversation.close()
         await self.devices.close()
+        if self.devices.unwritten is not None and not self._status:
+            self._failure, self._status = self.devices.unwritten, self.devices.unwritten.exit_code
         was_up = self._link is not None and self._link.up
         await self._close_link()
         if was_up and not self._ended_status:
@@ -186,7 +191,7 @@ class VoiceEngine:
             self._on_final(error)
         except Exception:  # the engine's top level: a bug becomes a state that the user sees
             log.exception("the connection failed")
-            self.fail(SelamError("The program failed.", "Run it with SELAM_DEBUG=1 and report what the log says."))
+            self.fail(_program_failed())
 
     async def _close_link(self) -> None:
         link, task = self._link, self._link_task
@@ -540,3 +545,7 @@ class VoiceEngine:
         warning = catalog.mismatch(self.conversation.state.voice, self.conversation.state.language)
         if warning:
             self._emit(events.Notice("voice_mismatch", "warning", warning, "It goes on as it is."))
+
+
+def _program_failed() -> SelamError:
+    return SelamError("The program failed.", "Run it with SELAM_DEBUG=1 and report what the log says.")

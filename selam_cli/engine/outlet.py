@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor
 
+from selam_cli.errors import SelamError
 from selam_cli.sound.speaker import open_speaker
 from selam_cli.sound.streams import Pull, Samples, silence
 
@@ -22,11 +23,14 @@ class Outlet:
         thread: Executor,
         on_first: Callable[[], None],
         on_lost: Callable[[str], None],
+        on_unwritten: Callable[[SelamError], None],
     ) -> None:
         self._loop = loop
         self._on_first: Callable[[], None] | None = on_first
         self._pull: Pull = silence
-        self._speaker = open_speaker(spec, lambda _: self._next, on_lost, loop=loop, thread=thread)
+        self._speaker = open_speaker(
+            spec, lambda _: self._next, on_lost, loop=loop, thread=thread, on_unwritten=on_unwritten
+        )
         self.name = self._speaker.name
         self.rate_hz = self._speaker.rate_hz
         self.follows_default = self._speaker.follows_default

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from selam_cli.core.pcm import CaptureClock
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.sound.devices import find_device
-from selam_cli.sound.files import FileMicrophone, is_wav
+from selam_cli.sound.files import FileMicrophone, names_file
 from selam_cli.sound.resample import Resampler
 from selam_cli.sound.streams import InputStream, Samples
 
@@ -36,7 +36,7 @@ class Microphone(Protocol):
 
 def is_device(spec: str | None) -> bool:
     """Say whether `spec` means a device, which takes its time to open, and not a file in its place."""
-    return spec is None or not (is_wav(spec) or Path(spec).is_file())
+    return spec is None or not (names_file(spec) or os.path.isfile(spec))  # noqa: PTH113  # Path's raises for some names
 
 
 def open_microphone(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Protocol
 
+from selam_cli.errors import SelamError
 from selam_cli.sound.devices import find_device
 from selam_cli.sound.files import FileSpeaker, NullSpeaker, is_wav
 from selam_cli.sound.streams import OutputStream, Pull
@@ -40,17 +41,19 @@ def open_speaker(
     *,
     loop: asyncio.AbstractEventLoop,
     thread: Executor | None = None,
+    on_unwritten: Callable[[SelamError], None] = lambda _: None,
 ) -> Speaker:
     """Open the speaker that `spec` means: None, a number, a part of a name, a .wav file, or `null` for none.
 
     `make_pull` is called with the speaker's rate in Hz. `on_lost` is called with a reason when it ends by itself. A
     device may be opened and closed in another thread than the loop's, which then is to be named; a file may not.
+    `on_unwritten` is called where a file can be written no further; it takes sound as before, and keeps none of it.
     Raises DeviceError.
     """
     if spec == "null":
         return NullSpeaker(make_pull, loop)
     if spec is not None and is_wav(spec):  # nothing else: it is written over
-        return FileSpeaker(spec, make_pull, loop)
+        return FileSpeaker(spec, make_pull, on_unwritten, loop)
     return _DeviceSpeaker(spec, make_pull, on_lost, loop, thread)
 
 

@@ -1,6 +1,7 @@
 """What breaks on the user's own machine: a full disk, a terminal that goes away, the sound server, the engine."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import numpy as np
 import psutil
 import pytest
+import soundfile
 
 from selam_cli.core.protocol import AudioEnd, EndSession, ReplyChunk, Response
 from selam_cli.sound.files import write_wav
@@ -109,6 +111,39 @@ async def test_a_full_disk_under_a_replys_sound_is_told(tmp_path, on_a_full_disk
     assert b"Agent: You spoke" in output, "the answer itself is not lost"
     assert b"cannot be written" in errors
     assert b"Traceback" not in errors
+
+
+async def test_a_full_disk_under_a_file_in_the_speakers_place_is_told_and_costs_no_turn(on_a_full_disk, question):
+    folder, before = on_a_full_disk
+    kept = folder / "heard.wav"
+    # The disk is the program's own: whoever looks at it afterwards has to be its child.
+    reading, writing = os.pipe()
+    look = f'status=0; "$@" || status=$?; cat "$0" > /dev/fd/{writing}; exit $status'
+    async with talk_json(
+        "--local",
+        "--input",
+        question,
+        "--output",
+        str(kept),
+        before=[*before, "sh", "-c", look, str(kept)],
+        pass_fds=(writing,),
+    ) as engine:
+        os.close(writing)
+        await engine.until("session_started")
+        engine.send("press")
+        await engine.until_spoken(1.0)
+        engine.send("release")
+        told = await engine.until("notice", lambda line: line["code"] == "output_unwritten")
+        ended = await engine.until("turn_ended")
+        engine.send("quit")
+        assert await engine.ended() == 1
+    with os.fdopen(reading, "rb") as pipe:
+        heard, rate_hz = soundfile.read(io.BytesIO(pipe.read()), dtype="int16")
+    assert ended["outcome"] == "answered"
+    assert "heard.wav cannot be written: No space left on device." in told["message"]
+    assert engine.errors.decode().strip() == f"{told['message']} {told['remedy']}"
+    assert rate_hz == 24_000
+    assert 0 < len(heard) < 8_192 // 2
 
 
 # --- the terminal, and the engine -------------------------------------------------------------------------------------

@@ -104,13 +104,14 @@ async def talk_json(
     *arguments: str,
     environment: dict[str, str] | None = None,
     before: Sequence[str] = (),
+    pass_fds: Sequence[int] = (),
     module: str = "selam_cli",
 ):
     """Start it; `before` is a program, with its arguments, that runs it in another place, `module` another entry."""
     process = await asyncio.create_subprocess_exec(
         *before, sys.executable, "-m", module, "talk", "--json", *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        limit=1 << 24, env={**os.environ, **(environment or {})},
+        limit=1 << 24, pass_fds=pass_fds, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     try:
         yield Lines(process)
