@@ -13,14 +13,15 @@ from selam_cli.doctor.finding import Finding, ok, skipped, warning
 from selam_cli.doctor.keyboard import raw_keyboard
 from selam_cli.tui.hearing import Hearing
 from selam_cli.tui.key_log import KeyLog, verdict
-from selam_cli.tui.talk_key import Edge, as_the_parser_names_it
+from selam_cli.tui.key_parser import ALL_FLAGS, as_named
+from selam_cli.tui.talk_key import Edge
 
 NOBODY_AFTER_S: Final = 15.0
 RESTED_AFTER_S: Final = 1.2
 """A held key repeats sooner than this, in every terminal that was measured."""
 
-_FLAGS: Final = b"\x1b[>27u"
-"""Textual's own flags and event types, as the conversation asks for them."""
+_FLAGS: Final = f"\x1b[>{ALL_FLAGS}u".encode()
+"""As the conversation asks for them."""
 
 
 class Outcome(Enum):
@@ -74,13 +75,17 @@ class _Listener:
 
     def __init__(self, log: KeyLog, key: str) -> None:
         self._log = log
-        self._key = as_the_parser_names_it(key)
+        self.key = key
+        self._key = as_named(key)
         self.end_at = time.monotonic() + NOBODY_AFTER_S
         self.pressed = False
         self.outcome: Outcome | None = None
 
     def on_read(self, text: str) -> None:
         self._log.on_read(text)
+
+    def on_typed(self, key: str, character: str) -> None:
+        self._log.on_typed(key, character)
 
     def on_edge(self, key: str, edge: Edge, at: float, since: float | None = None) -> bool:
         if key == self._key:

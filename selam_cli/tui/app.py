@@ -87,6 +87,7 @@ class SelamScreen(App[int]):
     # Textual declares these two as an instance's, so they cannot be marked as the class's.
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (40, "-narrow"), (72, "-medium"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (15, "-low"), (22, "-tall")]  # noqa: RUF012
+    # The parser names letters in lower case, and keys by their place where a layout has no such letter.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave(0)", "Quit"),
         Binding("ctrl+q", "leave(0)", "Quit", priority=True),
@@ -97,10 +98,10 @@ class SelamScreen(App[int]):
         Binding("k", "tell('listen', 'off')", "Stop listening"),
         Binding("p", "tell('pause')", "Pause"),
         Binding("o", "tell('resume')", "Resume"),
-        Binding("R", "tell('replay')", "Replay"),
+        Binding("a", "tell('replay')", "The answer again"),
         Binding("r", "tell('resend')", "Resend"),
         Binding("t", "try_again", "Try again"),
-        Binding("L", "tell('switch', 'local')", "Embedded agent"),
+        Binding("e", "tell('switch', 'local')", "Embedded agent"),
         Binding("m", "mute", "Mute"),
         Binding("plus,equals_sign", "louder(1)", "Louder"),
         Binding("minus", "louder(-1)", "Softer"),

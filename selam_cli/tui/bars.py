@@ -182,7 +182,7 @@ class KeyBar(Bar):
 
     KEYS: ClassVar = (
         ("i", "interrupt"), ("s", "settings"), ("d", "devices"), ("m", "mute"), ("+/-", "volume"),
-        ("R", "replay"), ("r", "resend"), ("y", "latency"),
+        ("a", "replay"), ("r", "resend"), ("y", "latency"),
     )  # fmt: skip
     ALWAYS: ClassVar = (("?", "help"), ("q", "quit"))
 

@@ -13,7 +13,7 @@ from selam_cli.tui.text_pane import TextPane
 
 _MARKS: Final = {"info": "i", "warning": "!", "error": "✗"}
 _WAYS_OUT: Final = dict.fromkeys(
-    ("authentication_error", "authorization_error"), "L switches to the embedded agent on this machine."
+    ("authentication_error", "authorization_error"), "e switches to the embedded agent on this machine."
 )
 """What a key of this screen can do about an error."""
 

@@ -41,8 +41,15 @@ class KeyListener(Protocol):
 
     directly_fed: bool
 
+    @property
+    def key(self) -> str:
+        """The talk key, as the settings name it."""
+
     def on_read(self, text: str) -> None:
         """This was read; what it means is told next."""
+
+    def on_typed(self, key: str, character: str) -> None:
+        """The key that is told of next types this, and counts as that: its layout has other letters there."""
 
     def on_edge(self, key: str, edge: Edge, at: float, since: float | None = None) -> bool:
         """A key was pressed, repeated or released, not before `since`; True where it is not the screen's affair."""
@@ -79,12 +86,12 @@ class Hearing:
     Its methods but `ask_for_releases` and `take_back` are called by the thread that reads the keyboard.
     """
 
-    def __init__(self, listener: KeyListener, event_types_wanted: str) -> None:
-        """`event_types_wanted` has the terminal tell event types, on top of the flags that the driver asks for."""
+    def __init__(self, listener: KeyListener, flags_wanted: str) -> None:
+        """`flags_wanted` has the terminal tell of keys all that it can."""
         self._listener = listener
         listener.directly_fed = True
-        self._event_types_wanted = event_types_wanted
-        self.parser = EventTypeParser()
+        self._flags_wanted = flags_wanted
+        self.parser = EventTypeParser(kept=listener.key)
         self._release_told = False
         self._answered = threading.Event()
         self._asked_at: float | None = None
@@ -100,7 +107,7 @@ class Hearing:
         self._answered.clear()
         self._asked_at = time.monotonic()
         self.parser.patient = True  # for the answer, which a slow link may cut in pieces
-        write(self._event_types_wanted + _ASK)
+        write(self._flags_wanted + _ASK)
 
     def take_back(self, write: Callable[[str], None], reader: threading.Thread | None) -> None:
         """Have the terminal stop telling releases before the reading ends, or the last key's would land in the shell.
@@ -166,7 +173,7 @@ class Hearing:
         with contextlib.suppress(EOFError, ParseError):
             for _ in self.parser.feed(""):
                 pass
-        self.parser = EventTypeParser()
+        self.parser = EventTypeParser(kept=self._listener.key)
 
     def _told(self, messages: Iterable[Message]) -> Iterator[Message]:
         """Tell the listener of what concerns it; yield the rest as Textual's own driver would tell it."""
@@ -177,6 +184,8 @@ class Hearing:
 
     def _tell(self, message: Message) -> Message | None:
         at = self._read_at
+        if isinstance(message, events.Key) and message.character and message.is_printable:
+            self._listener.on_typed(message.key, message.character)
         since = self._quiet_at if at - self._quiet_at > STALL_S else None
         match message:
             case KeyboardFlags(flags=flags):

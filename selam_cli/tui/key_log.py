@@ -10,6 +10,7 @@ from typing import Final
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.push_to_talk import Mode, PushToTalk, Rhythm, Stage, Step
 from selam_cli.tui import words
+from selam_cli.tui.key_parser import as_named
 from selam_cli.tui.model import TalkView
 from selam_cli.tui.talk_key import Edge, TalkKey
 
@@ -54,11 +55,17 @@ class KeyLog:
         self._started_at = time.monotonic()
         self._edge_at = float("-inf")
         self._raw = ""
+        self._typed: dict[str, str] = {}
         self._sent: list[str] = []
         self.lines: deque[Line] = deque(maxlen=_KEPT_LINES)
         self.directly_fed = False
         self.version = 0
         """Rises with every change, so that the screen knows when to draw."""
+
+    @property
+    def key(self) -> str:
+        """The talk key, as the settings name it."""
+        return self._talk_key.key
 
     @property
     def rhythm(self) -> Rhythm:
@@ -78,6 +85,13 @@ class KeyLog:
     def on_read(self, text: str) -> None:
         """This was read; the events that follow were made of it."""
         self._raw = ascii(text)[1:-1] if len(text) <= _RAW_SHOWN else ""
+
+    def on_typed(self, key: str, character: str) -> None:
+        """Remember what a key typed that counts as another one, for as long as it goes by that name."""
+        if "+" in key or as_named(character) == key:
+            self._typed.pop(key, None)
+        else:
+            self._typed[key] = character
 
     def on_edge(self, key: str, edge: Edge, at: float, since: float | None = None) -> bool:
         """A key did something."""
@@ -149,7 +163,9 @@ class KeyLog:
         return True
 
     def _note(self, key: str, what: str, at: float) -> None:
-        self.lines.append(Line(at - self._started_at, plain_line(key), what, "; ".join(self._sent), self._raw))
+        typed = self._typed.get(key)
+        name = key if typed is None else f"{typed} ({key})"
+        self.lines.append(Line(at - self._started_at, plain_line(name), what, "; ".join(self._sent), self._raw))
         self.version += 1
 
 

@@ -23,9 +23,8 @@ from textual.events import Key
 from textual.message import Message
 
 from selam_cli.tui.hearing import Hearing, KeyboardGone, KeyListener
-from selam_cli.tui.key_parser import EVENT_TYPES
+from selam_cli.tui.key_parser import ASK_FOR_ALL
 
-_ADD_EVENT_TYPES: Final = f"\x1b[={EVENT_TYPES};2u"
 _READ_BYTES: Final = 4_096
 
 
@@ -39,12 +38,12 @@ class PosixKeyboardDriver(LinuxDriver):
         if sys.__stdout__ is not None and not os.isatty(2):
             # Textual draws on the standard error, which may be kept in a file; the screen belongs on the terminal.
             self._file = sys.__stdout__
-        self._hearing = Hearing(self.listener, _ADD_EVENT_TYPES)
+        self._hearing = Hearing(self.listener, ASK_FOR_ALL)
         self._modes: list[Any] | None = None
         self._running = self._suspended = self._interrupted = False
 
     def start_application_mode(self) -> None:
-        """Begin, as Textual does, and ask for event types on top of its own flags."""
+        """Begin, as Textual does, and ask for all that the keyboard's protocol tells."""
         writer = self._writer_thread
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual left its annotation out
         self._running = self._writer_thread is not writer  # not so where it was continued in the background

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from textual.keys import KEY_NAME_REPLACEMENTS, _character_to_key
-
 from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
 from selam_cli.core.session import Phase
+from selam_cli.tui.key_parser import as_named
 
 _INTERRUPTIBLE: Final = frozenset({Phase.THINKING, Phase.SPEAKING})
 
@@ -36,14 +35,6 @@ class Cells:
     def __contains__(self, cell: tuple[int, int]) -> bool:
         """Tell whether a cell (x, y) lies in it."""
         return 0 <= cell[0] - self.x < self.width and 0 <= cell[1] - self.y < self.height
-
-
-def as_the_parser_names_it(key: str) -> str:
-    """Return Textual's name of a key that the settings name by its character: `;` is `semicolon`."""
-    if len(key) > 1 or key.isalnum():
-        return key
-    name = _character_to_key(key)
-    return KEY_NAME_REPLACEMENTS.get(name, name)
 
 
 class Edge(Enum):
@@ -69,7 +60,8 @@ class TalkKey:
         on_change: Callable[[TalkKey, Step | None], None],
     ) -> None:
         self._machine = machine
-        self._key = as_the_parser_names_it(key)
+        self.key = key
+        self._key = as_named(key)
         self._send = send
         self._on_change = on_change
         self._lock = threading.RLock()
@@ -106,6 +98,9 @@ class TalkKey:
 
     def on_read(self, text: str) -> None:
         """Take no note of the raw input; only what it means concerns the talk key."""
+
+    def on_typed(self, key: str, character: str) -> None:
+        """Take no note of what a key types; only what it counts as concerns the talk key."""
 
     def on_edge(self, key: str, edge: Edge, at: float, since: float | None = None) -> bool:
         """Take a key at its monotonic time; True where it was the talk key, and so not for the screen.

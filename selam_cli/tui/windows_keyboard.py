@@ -14,6 +14,7 @@ import time
 from typing import Any, Final
 
 from selam_cli.tui.hearing import Hearing, KeyListener
+from selam_cli.tui.key_parser import ASK_FOR_ALL
 
 # ruff: noqa: E402  # the line below is for the type checker: what follows exists on Windows only
 assert sys.platform == "win32"  # noqa: S101
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 _KEY_EVENT: Final = 0x0001
 _WINDOW_BUFFER_SIZE_EVENT: Final = 0x0004
 _RECORDS: Final = 1_024
-_ALL_FLAGS: Final = "\x1b[=27;1u"  # all that Textual asks for elsewhere, and event types
 
 
 class WindowsKeyboardDriver(WindowsDriver):
@@ -39,7 +39,7 @@ class WindowsKeyboardDriver(WindowsDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self.hearing = Hearing(self.listener, _ALL_FLAGS)
+        self.hearing = Hearing(self.listener, ASK_FOR_ALL)
 
     def start_application_mode(self) -> None:
         """Begin, as Textual does, then put a reader that hears in its reader's place, and ask for event types."""

@@ -175,7 +175,7 @@ def hint(state: ScreenState) -> str:
 
 def _disconnected_hint(state: ScreenState, key: str) -> str:
     if state.session.connection.ended_for == "refused":
-        return "refused; L switches to the embedded agent, t tries again"
+        return "refused; e switches to the embedded agent, t tries again"
     way = "l starts a new one" if state.talk.mode is Mode.OPEN else f"{key} starts a new one"
     return f"the server ended the session; {way}"
 

@@ -21,8 +21,11 @@ class Unmoved:
     """A listener to whom no key is the talk key."""
 
     directly_fed = False
+    key = "f9"
 
     def on_read(self, text: str) -> None: ...
+
+    def on_typed(self, key: str, character: str) -> None: ...
 
     def on_edge(self, key: str, edge: object, at: float, since: float | None = None) -> bool:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,9 @@ RAW = {
     "an alternate code": b"\x1bOA",
     "many keys at once": "hélloሰላም".encode(),
 }
+
+_LETTER = re.compile(r"(key (?:\w+\+)*)\w+( '[^\W\d_]')")
+"""What a letter is called is not Textual's affair: by its place, and in lower case."""
 
 Hand = Callable[[Terminal], None]
 
@@ -71,7 +75,8 @@ def heard(driver: str, profile: Profile, hands: list[Hand]) -> list[str]:
                 terminal.press("f12")
                 terminal.wait_for(lambda count=number: terminal.watched_text.count("typed ") > count, "F12")
                 terminal.release("f12")
-            return [line for line in terminal.watched_text.splitlines() if line not in {"ready", "told"}]
+            lines = terminal.watched_text.splitlines()
+            return [_LETTER.sub(r"\1a letter\2", line) for line in lines if line not in {"ready", "told"}]
     finally:
         os.close(reading)
         os.close(writing)

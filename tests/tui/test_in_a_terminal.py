@@ -172,8 +172,8 @@ def test_the_talk_key_works_in_a_window_too_small_to_show_anything():
 
 KEYS = {
     "i": ("interrupt", ""), "l": ("listen", "on"), "k": ("listen", "off"), "p": ("pause", ""), "o": ("resume", ""),
-    "m": ("mute", "on"), "-": ("volume", "95"), "r": ("resend", ""), "R": ("replay", ""), "t": ("retry", ""),
-    "L": ("switch", "local"),
+    "m": ("mute", "on"), "-": ("volume", "95"), "r": ("resend", ""), "a": ("replay", ""), "t": ("retry", ""),
+    "e": ("switch", "local"),
 }  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def test_every_phase_has_a_symbol_of_one_cell_and_a_hint():
     ("state", "said"),
     [
         (in_phase(Phase.DISCONNECTED, connection=Connection(ended_for="idle")), "space starts a new one"),
-        (in_phase(Phase.DISCONNECTED, connection=Connection(ended_for="refused")), "L switches to the embedded agent"),
+        (in_phase(Phase.DISCONNECTED, connection=Connection(ended_for="refused")), "e switches to the embedded agent"),
         (in_phase(Phase.THINKING, connection=Connection(stalled=True)), "takes nothing in"),
         (in_phase(Phase.LISTENING, connection=Connection(stalled=True)), "you are recorded"),
     ],

@@ -305,7 +305,7 @@ async def test_the_room_can_be_measured_from_the_settings():
 async def test_who_is_refused_is_told_the_key_to_the_embedded_agent():
     app = screen([events.to_line(events.ErrorRaised("authentication_error", "Refused.", "Set a key.", False), 0.0)])
     async with app.run_test() as pilot:
-        await until(pilot, lambda: "Refused. Set a key. L switches" in shown(app))
+        await until(pilot, lambda: "Refused. Set a key. e switches" in shown(app))
 
 
 async def test_what_the_mouse_selects_can_be_copied():
