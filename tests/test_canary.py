@@ -25,6 +25,7 @@ from tests.support.canary import CANARY, leaks, leaks_in_files, own_folders, wat
 from tests.support.key_stores import FILE_BACKED
 from tests.support.lines import talk_json
 from tests.support.openai_server import event, openai_server, refuses, replies, streams
+from tests.support.proxies import proxy
 from tests.support.terminal import Terminal
 from tests.support.voice_server import VoiceServer, voice_server
 from tests.support.wire import Recorded, recording
@@ -230,6 +231,33 @@ async def test_an_address_that_holds_it_and_where_nothing_answers(environment, q
     _, output, errors = await run("ask", question, "--json", environment={**environment, "SELAM_SERVER": NOWHERE[0]})
     assert b'"reconnecting"' in output
     assert leaks(output + errors) == []
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("kind", ["http", "socks5h"])
+async def test_a_proxys_login(environment, question, kind, refuses):
+    """A user name by itself is a key as well, as of services that sell proxies."""
+    secret = CANARY if kind == "http" else CANARY[:-1]  # what SOCKS takes is ASCII
+
+    async def refuse(reader, writer):
+        await reader.read(4_096)
+        said = f"HTTP/1.1 407 {SAID_BACK}\r\nProxy-Authenticate: {CANARY}\r\nX: {SAID_BACK}\r\n\r\n{SAID_BACK}"
+        writer.write(said.encode() if kind == "http" else b"\5\2\1\1")
+
+    async with (
+        parrot() as (_, url, _),
+        proxy(urlsplit(url).port, socks=kind != "http", answer=refuse if refuses else None) as between,
+    ):
+        place = f"127.0.0.1:{between.port}"
+        logins = [f"{kind}://user:{quote(secret, safe='')}@{place}", f"{kind}://{quote(secret, safe='')}:x@{place}"]
+        for address in logins[: 1 if refuses else 2]:
+            proxies = {**environment, "ALL_PROXY": address, "SELAM_API_KEY": CANARY}
+            far = ("--server", "ws://voice.invalid", "--insecure")
+            for command in (["ask", question, *far, "--json"], ["doctor", "--json", *far]):
+                status, output, errors = await run(*command, environment=proxies)
+                assert leaks(output + errors) == []
+                assert leaks(output + errors, secret) == []
+                assert not refuses or (status == 4 and place.encode() in output)
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import aiohttp
 
 from selam_cli.agent.models import Model, ModelFile
 from selam_cli.errors import ConnectionFailed, SelamError
+from selam_cli.tunnel import ProxyFault, ProxyRefused, proxy_for
 
 TRIES: Final = 4
 """Attempts in a row that bring nothing new; one that does starts the count again."""
@@ -37,7 +38,7 @@ async def download(model: Model, on_progress: Callable[[int], None], *, pause_s:
         _need_room(model, folder)
         here_bytes = 0
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True, raise_for_status=False) as http:
+        async with aiohttp.ClientSession(timeout=timeout, connector=_connector(model.url)) as http:
             for file in model.files:
                 part = _Part(file, folder)
                 if not part.is_complete:
@@ -47,6 +48,15 @@ async def download(model: Model, on_progress: Callable[[int], None], *, pause_s:
     except OSError as error:
         raise _cannot_write(folder, error) from None
     return folder
+
+
+def _connector(url: str) -> aiohttp.BaseConnector | None:
+    proxy = proxy_for(url)
+    if proxy is None:
+        return None
+    from selam_cli.tunnel_connector import TunnelConnector  # noqa: PLC0415  # loaded where there is a proxy
+
+    return TunnelConnector(proxy, within_s=SILENCE_S)
 
 
 class _Part:
@@ -96,8 +106,12 @@ async def _bring(
         had = part.size_bytes
         try:
             await _fetch(http, url, part, lambda here: on_progress(before_bytes + here))
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except ProxyRefused:
+            raise
+        except (aiohttp.ClientError, TimeoutError, ProxyFault) as error:
             tries = 1 if part.size_bytes > had else tries + 1
+            if tries >= TRIES and isinstance(error, ProxyFault):
+                raise
             if tries >= TRIES:
                 raise ConnectionFailed(f"The download of {part.file.name} broke off: {_said(error)}.", _GO_ON) from None
             await asyncio.sleep(pause_s)

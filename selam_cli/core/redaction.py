@@ -70,14 +70,27 @@ def secrets_of_url(url: str) -> tuple[str, ...]:
 
 
 def secrets_of_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the keys and tokens that our own variables hold: as they stand, and as they are meant."""
+    """Return our own variables' keys and tokens, as they stand and as they are meant, and the passwords of proxies."""
     named = [
         form
         for name, value in environment.items()
         if name.startswith("SELAM_") and ("KEY" in name or "TOKEN" in name)
         for form in (value.strip(), unquoted(value))
     ]
-    return (*filter(None, dict.fromkeys(named)), *secrets_of_url(variable(environment, "SELAM_SERVER")))
+    proxies = [value for name, value in environment.items() if name.lower().endswith("_proxy")]
+    of_proxies = [secret for value in proxies for secret in _login(value)]
+    ours = (*filter(None, dict.fromkeys(named)), *secrets_of_url(variable(environment, "SELAM_SERVER")))
+    return (*ours, *of_proxies)
+
+
+def _login(proxy: str) -> tuple[str, ...]:
+    """Return what a proxy's address holds of a login, read as loosely as it may have been written.
+
+    A user name beside a password is left out: it is no secret, and may be an ordinary word.
+    """
+    user, colon, password = proxy.rpartition("://")[2].rpartition("@")[0].partition(":")
+    secret = password if colon and password else user
+    return tuple(dict.fromkeys(text for text in (secret, unquote(secret)) if text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from selam_cli.engine.target import Target
 from selam_cli.errors import AccessRefused, DeviceError, SelamError, ServiceError, UsageFault
 from selam_cli.settings import Settings
 from selam_cli.sound.stalled import ANSWER_WITHIN_S, no_answer
+from selam_cli.tunnel import ProxyRefused
 from selam_cli.user_path import expanded_name
 
 log = logging.getLogger(__name__)
@@ -269,7 +270,7 @@ class VoiceEngine:
             return
         self._failure = error
         self.conversation.close_microphone()
-        if isinstance(error, (AccessRefused, ServiceError)) and self._attempts is None:
+        if isinstance(error, (AccessRefused, ServiceError, ProxyRefused)) and self._attempts is None:
             self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
             self.conversation.rest("refused")
         else:

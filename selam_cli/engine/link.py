@@ -19,6 +19,7 @@ import socketio
 
 from selam_cli.core import protocol
 from selam_cli.core.protocol import ClientMessage, ErrorReport, MalformedPayload, ServerMessage
+from selam_cli.core.proxy import Proxy
 from selam_cli.engine.door import Door
 from selam_cli.engine.outbox import Outbox
 from selam_cli.engine.packets import MAX_MESSAGE_BYTES, UNREADABLE, GuardedPacket
@@ -27,6 +28,7 @@ from selam_cli.engine.refusals import SessionOver, connection_failure, follow_no
 from selam_cli.engine.target import socketio_path
 from selam_cli.engine.way_out import WayOut, numeric_addresses
 from selam_cli.errors import ConnectionFailed, SelamError, SessionError
+from selam_cli.tunnel import ProxyRefused, proxy_for
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +148,7 @@ class Link:
             try:
                 await self._hold_session()
                 error: SelamError = ConnectionFailed("The connection was lost.", "It is tried again by itself.")
-            except SessionOver:
+            except (SessionOver, ProxyRefused):
                 raise
             except (ConnectionFailed, SessionError) as failure:
                 # A session that does not come may be a server that is starting up: tried again like a lost one.
@@ -252,13 +254,17 @@ class Link:
         )
 
     async def _open(self) -> socketio.AsyncClient:
+        url = await self._url()
+        proxy = proxy_for(url)
         client = socketio.AsyncClient(
             reconnection=False,
             handle_sigint=False,
             serializer=GuardedPacket,
             logger=logging.getLogger("selam_cli.socketio"),
             engineio_logger=logging.getLogger("selam_cli.engineio"),
-            http_session=aiohttp.ClientSession(ws_response_class=WatchedSocket, trace_configs=[_no_redirects()]),
+            http_session=aiohttp.ClientSession(
+                connector=_connector(proxy), ws_response_class=WatchedSocket, trace_configs=[_no_redirects()]
+            ),
             websocket_extra_options={"max_msg_size": MAX_MESSAGE_BYTES, "autoping": False},
         )
         for name in ("selam_cli.socketio", "selam_cli.engineio"):
@@ -267,8 +273,8 @@ class Link:
         client.on("connect_error", self._on_refused, namespace=protocol.NAMESPACE)
         client.on("disconnect", self._on_disconnect, namespace=protocol.NAMESPACE)
         self._client = client
-        url = await self._url()
-        for address in numeric_addresses([urlsplit(url).hostname]):
+        # Where a proxy stands in between, the network is back when the proxy can be reached again.
+        for address in numeric_addresses([urlsplit(url).hostname if proxy is None else proxy.host]):
             self._way_out.remember(address)
         try:
             # All of it: the library waits without end for a server that accepts and says nothing.
@@ -402,6 +408,15 @@ class Link:
 
     def _on_disconnect(self, *_: Any) -> None:
         _settle(self._gone)
+
+
+def _connector(proxy: Proxy | None) -> aiohttp.BaseConnector | None:
+    if proxy is None:
+        return None
+    from selam_cli.tunnel_connector import TunnelConnector  # noqa: PLC0415  # loaded where there is one
+
+    log.info("through the proxy %s, which %s names", proxy.shown, proxy.variable)
+    return TunnelConnector(proxy)
 
 
 def _no_redirects() -> aiohttp.TraceConfig:

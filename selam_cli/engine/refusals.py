@@ -26,6 +26,7 @@ from selam_cli.errors import (
     SessionError,
     service_error,
 )
+from selam_cli.tunnel import ProxyFault
 
 _CHECK_ADDRESS = "Check the address given with --server, or use --local for the embedded agent."
 
@@ -97,6 +98,8 @@ def connection_failure(error: BaseException, url: str) -> SelamError:
     if isinstance(error, Redirected):
         return _sent_on(error.location, server)
     for cause in _causes(error):
+        if isinstance(cause, ProxyFault):
+            return cause
         failure = _of_http(cause, server) or _of_tls(cause, server) or _of_network(cause, server)
         if failure is not None:
             return failure

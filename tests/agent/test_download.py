@@ -13,6 +13,7 @@ from selam_cli.agent import download as downloading
 from selam_cli.agent.download import download
 from selam_cli.agent.models import MODELS, OMNILINGUAL, Model, ModelFile
 from selam_cli.errors import ConnectionFailed, SelamError
+from tests.support.proxies import proxy
 
 WHOLE = bytes(range(256)) * 8_000
 TOKENS = b"a 0\nb 1\n"
@@ -90,6 +91,19 @@ async def test_it_comes_whole_and_the_bar_goes_to_the_end(shelf):
     assert seen == sorted(seen)
     assert seen[-1] == shelf.model.size_bytes
     assert len(set(seen)) > 4
+
+
+async def test_it_comes_through_a_proxy_and_one_that_refuses_is_not_asked_again(shelf, monkeypatch):
+    async with proxy(int(shelf.model.url.rpartition(":")[2]), login=("me", "secret-word")) as between:
+        elsewhere = replace(shelf.model, url="http://models.invalid")
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{between.port}")
+        with pytest.raises(ConnectionFailed, match="wants a user name and a password"):
+            await bring(elsewhere)
+        assert len(between.heads) == 1
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:secret-word@127.0.0.1:{between.port}")
+        folder = await bring(elsewhere)
+    assert (folder / "model.onnx").read_bytes() == WHOLE
+    assert set(between.asked) == {"models.invalid:80"}
 
 
 async def test_what_is_here_is_not_fetched_again(shelf):

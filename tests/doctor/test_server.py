@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -18,6 +19,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from tests.doctor.examined import Examined, examine
 from tests.support.needs import need, need_programs
+from tests.support.proxies import proxy
 from tests.support.voice_server import voice_server
 
 KEY = {"SELAM_API_KEY": "sk-selam-test-1"}
@@ -42,6 +44,42 @@ async def test_a_refused_key_is_told_apart_from_a_server_that_is_not_there(a_fil
     assert seen.status_of("server.connection") == "ok"
     assert seen.status_of("key.accepted") == "failed"
     assert said in seen.said("key.accepted")
+
+
+async def test_it_looks_through_the_proxy_and_says_that_there_is_one(a_file):
+    async with voice_server() as server, proxy(urlsplit(server.url).port, login=("me", "secret-word")) as between:
+        place = f"127.0.0.1:{between.port}"
+        proxies = {"HTTP_PROXY": f"http://me:secret-word@{place}", "HTTPS_PROXY": "http://127.0.0.1:1"}
+        far = ("--server", "ws://voice.invalid:8765", "--insecure")
+        seen = await examine(*far, *a_file, environment={**KEY, **proxies})
+        assert seen.status == 0
+        assert f"The way to voice.invalid leads through the proxy {place} (HTTP_PROXY)." in seen.said("server.proxy")
+        assert "The proxy opens the way to voice.invalid:8765" in seen.said("server.connection")
+        assert seen.status_of("server.session") == "ok"
+        asked = len(between.asked)
+        near = await examine("--server", server.url, *a_file, environment={**KEY, **proxies})
+        assert "no proxy for 127.0.0.1, because it is this machine" in near.said("server.proxy")
+        assert near.status_of("server.session") == "ok"
+        assert len(between.asked) == asked
+        wrong = {"HTTP_PROXY": f"http://me:other-word@{place}"}
+        between.logins.clear()
+        refused = await examine(*far, *a_file, environment={**KEY, **wrong})
+    assert refused.status == 4
+    assert f"The proxy {place} does not accept the user name and password." in refused.said("server.connection")
+    assert "word" not in (seen.raw + near.raw + refused.raw + refused.errors).replace("password", "")
+
+
+async def test_no_proxy_and_a_variable_that_names_none_are_told(a_file):
+    far = ("--server", "ws://voice.invalid:8765", "--insecure", *a_file)
+    seen, wrong = await asyncio.gather(
+        examine(*far, environment={"ALL_PROXY": "http://127.0.0.1:1", "NO_PROXY": ".invalid"}),
+        examine(*far, environment={"ALL_PROXY": "ftp://me:secret-word@127.0.0.1:1"}),
+    )
+    assert "NO_PROXY excepts it" in seen.said("server.proxy")
+    assert seen.status_of("server.name") == "failed"
+    assert wrong.status_of("server.proxy") == "failed"
+    assert wrong.status == 2
+    assert "secret-word" not in wrong.raw
 
 
 async def test_what_a_server_says_steers_no_terminal(a_file):

@@ -24,7 +24,7 @@ copy_extensions = none
 [any]
 commonName = supplied
 [names]
-subjectAltName = DNS:{host}
+subjectAltName = DNS:{host}{also}
 """
 
 
@@ -41,13 +41,13 @@ class Certificate:
         return context
 
 
-def certificate(folder: Path, host: str, *, until: str = "20991231235959Z") -> Certificate:
-    """Make a certificate that is signed by itself, for `host`, valid from 2020 until then."""
+def certificate(folder: Path, host: str, *, until: str = "20991231235959Z", also: str = "") -> Certificate:
+    """Make a certificate that is signed by itself, for `host` and `also` (",IP:…"), valid from 2020 until then."""
     need_programs("openssl")
     folder.mkdir(parents=True)
     (folder / "index.txt").touch()
     (folder / "serial").write_text("01\n")
-    (folder / "ca.conf").write_text(_AUTHORITY.format(folder=folder, host=host))
+    (folder / "ca.conf").write_text(_AUTHORITY.format(folder=folder, host=host, also=also))
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
     _openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", made.key, "-out", folder / "asked.pem",
              "-subj", f"/CN={host}")  # fmt: skip

@@ -12,8 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Final
-from urllib.request import getproxies, proxy_bypass
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
@@ -24,7 +23,9 @@ from selam_cli.agent.rest import faults
 from selam_cli.agent.rest.call import Call
 from selam_cli.agent.rest.endpoint import unusable
 from selam_cli.agent.rest.retry_after import retry_after_s
-from selam_cli.core.loopback import is_loopback
+from selam_cli.core.proxy import Proxy
+from selam_cli.errors import UsageFault
+from selam_cli.tunnel import ProxyFault, basic, not_there, proxy_for, refusal
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """An answer's events, or a sentence's sound: a minute and a half of stereo WAV at 48 kHz."""
@@ -66,14 +67,15 @@ class RestClient:
 
     def __init__(self, time_outs: TimeOuts | None = None) -> None:
         self._time_outs = time_outs or TimeOuts()
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[Proxy | None, aiohttp.ClientSession] = {}
+        """By the proxy whose tunnels a session's connections go through."""
         self._closed = False
 
     async def close(self) -> None:
         """Close all connections for good; what is under way fails."""
         self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
     @asynccontextmanager
@@ -82,6 +84,10 @@ class RestClient:
         problem = "The agent is ending." if self._closed else unusable(call.endpoint)
         if problem is not None:
             raise EngineFault("validation_error", problem)
+        try:
+            proxy_for(str(call.url))
+        except UsageFault as fault:
+            raise EngineFault("validation_error", f"{fault.reason} {fault.remedy}") from None
         response = await self._accepted(call)
         try:
             yield Body(response, call, self._time_outs)
@@ -107,39 +113,65 @@ class RestClient:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as error:
             if not connection.is_old:
                 raise faults.from_exception(call, error) from None
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (ProxyFault, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise faults.from_exception(call, error) from None
         try:
             return await self._sent(call, url, connection)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (ProxyFault, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise faults.from_exception(call, error) from None
 
     async def _sent(self, call: Call, url: URL, connection: SimpleNamespace) -> aiohttp.ClientResponse:
-        key = call.endpoint.api_key
+        key, proxy = call.endpoint.api_key, proxy_for(str(url))
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # An HTTP proxy is given a plain request as a whole: many open a tunnel to port 443 alone.
+        forwards = proxy is not None and url.scheme == "http" and not proxy.is_socks
+        if proxy is not None and forwards and (who := basic(proxy)) is not None:
+            headers["Proxy-Authorization"] = who
         async with asyncio.timeout(self._time_outs.first_byte_s + call.upload_bytes / SLOWEST_UPLOAD_BYTES_PER_S):
-            return await self._opened().request(
-                call.method,
-                url,
-                json=call.json,
-                data=call.form() if call.form is not None else None,
-                headers={"Authorization": f"Bearer {key}"} if key else None,
-                allow_redirects=False,
-                proxy=_proxy(url),
-                trace_request_ctx=connection,
+            try:
+                response = await self._opened(None if forwards else proxy).request(
+                    call.method,
+                    url,
+                    json=call.json,
+                    data=call.form() if call.form is not None else None,
+                    headers=headers or None,
+                    allow_redirects=False,
+                    proxy=f"{proxy.kind}://{proxy.shown}" if proxy is not None and forwards else None,
+                    trace_request_ctx=connection,
+                )
+            except aiohttp.ClientProxyConnectionError as error:
+                if proxy is None:
+                    raise
+                raise not_there(proxy, url.host or "", error.os_error) from None
+        if response.status == 407 and proxy is not None:
+            _let_go(response)
+            asked_for = "".join(
+                f"Proxy-Authenticate: {way}\n" for way in response.headers.getall("Proxy-Authenticate", ())
             )
+            raise refusal(proxy, f"{url.host}:{url.port}", response.status, asked_for)
+        return response
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _opened(self, tunnels: Proxy | None) -> aiohttp.ClientSession:
+        if tunnels not in self._sessions:
             # No limit: a session that waits for another's answer would wait for nothing. No cookies, no compression:
             # the one would mix sessions up, the other holds tokens back.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_OPEN_S),
+            options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEPT_OPEN_S}
+            connect_s = self._time_outs.connect_s
+            self._sessions[tunnels] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(**options) if tunnels is None else _through(tunnels, connect_s, options),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": f"selam-voice/{__version__}", "Accept-Encoding": "identity"},
-                timeout=aiohttp.ClientTimeout(connect=self._time_outs.connect_s),
+                # A tunnel is bounded where it is opened, so that the proxy is named.
+                timeout=aiohttp.ClientTimeout(total=None, connect=connect_s if tunnels is None else None),
                 trace_configs=[_noting_old_connections()],
             )
-        return self._session
+        return self._sessions[tunnels]
+
+
+def _through(proxy: Proxy, within_s: float, options: dict[str, Any]) -> aiohttp.TCPConnector:
+    from selam_cli.tunnel_connector import TunnelConnector  # noqa: PLC0415  # loaded where there is a proxy
+
+    return TunnelConnector(proxy, within_s=within_s, **options)
 
 
 class Body:
@@ -240,13 +272,6 @@ async def _error_body(response: aiohttp.ClientResponse) -> bytes:
             while len(body) < MAX_ERROR_BYTES and (piece := await response.content.readany()):
                 body += piece
     return bytes(body[:MAX_ERROR_BYTES])
-
-
-def _proxy(url: URL) -> str | None:
-    """Return the environment's proxy. aiohttp would look for it too, but together with passwords in ~/.netrc."""
-    if url.host is None or is_loopback(url.host) or proxy_bypass(url.host):
-        return None
-    return getproxies().get(url.scheme)
 
 
 def _noting_old_connections() -> aiohttp.TraceConfig:

@@ -19,6 +19,7 @@ from selam_cli.agent.rest.retry_after import in_words, retry_after_s
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import ERROR_TYPES
 from selam_cli.core.redaction import redact
+from selam_cli.tunnel import ProxyFault
 
 MAX_SAID: Final = 200
 _NO_CREDIT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_credits"})
@@ -136,18 +137,18 @@ def from_exception(call: Call, error: BaseException) -> EngineFault:
     server = call.endpoint.shown
     if isinstance(error, TimeoutError):
         return timed_out(call)
+    if isinstance(error, ProxyFault):
+        return EngineFault(call.fault, f"{error.reason} {error.remedy}")
+    if isinstance(error.__cause__, ssl.SSLError):  # within a proxy's tunnel
+        error = error.__cause__
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
         return EngineFault(
             call.fault, f"The certificate of {server} cannot be trusted. Check its address and this machine's clock."
         )
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
+    if isinstance(error, (aiohttp.ClientConnectorSSLError, ssl.SSLError)):
         return EngineFault(call.fault, f"{server} does not speak TLS as expected. Check https against http.")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return EngineFault(call.fault, f"The host of {server} is not known. Check its address and the network.")
-    if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
-        return EngineFault(
-            call.fault, f"The proxy in front of {server} lets nothing through. Check HTTP_PROXY and HTTPS_PROXY."
-        )
     if isinstance(error, aiohttp.ClientConnectorError):
         return EngineFault(call.fault, f"Nothing answers at {server}. Start it, or correct its address.")
     if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)):

@@ -167,7 +167,7 @@ class _Worker:
                 sys.executable, "-P", "-m", _PROGRAM,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=environment(),
+                env=environment(with_proxies=False),
                 start_new_session=True,  # Ctrl+C is for this process, whose end is theirs
             )  # fmt: skip
         except OSError as error:

@@ -120,4 +120,4 @@ def _environment() -> dict[str, str]:
 
     A sound server that hangs would hold it up, and one that is not there gets folders in the user's home.
     """
-    return {**environment(), "PULSE_SERVER": "unix:/dev/null"}
+    return {**environment(with_proxies=False), "PULSE_SERVER": "unix:/dev/null"}

@@ -191,9 +191,13 @@ def _did_not_come_up(program: Program, *, died: bool) -> EngineFault:
     return program.fault("could not be started" if died else f"could not start within {program.start_within_s:g} s")
 
 
-def environment() -> dict[str, str]:
-    """Return this process's environment without what is secret: a library needs no key."""
-    return {name: value for name, value in os.environ.items() if not any(part in name.upper() for part in _PRIVATE)}
+def environment(*, with_proxies: bool = True) -> dict[str, str]:
+    """Return this process's environment without what is secret: a library needs no key.
+
+    A proxy's address may hold a password; one that downloads a model, as faster-whisper does, needs it all the same.
+    """
+    private = _PRIVATE if with_proxies else (*_PRIVATE, "_PROXY")
+    return {name: value for name, value in os.environ.items() if not any(part in name.upper() for part in private)}
 
 
 def _check(answer: messages.Header) -> messages.Header:

@@ -9,8 +9,10 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from selam_cli.agent.responder import EngineFault
 from selam_cli.agent.rest import client as client_module
@@ -20,6 +22,7 @@ from selam_cli.agent.rest.endpoint import Endpoint
 from selam_cli.agent.rest.models import chat_models, read_json, voices
 from tests.support.needs import need_programs
 from tests.support.openai_server import in_turn, openai_server, refuses, replies
+from tests.support.proxies import proxy
 
 KEY = "sk-selam-test-4711"
 
@@ -176,6 +179,66 @@ async def test_a_proxy_is_used_except_for_this_machine(rest, server, monkeypatch
     assert server.received == []
     await fault_of(rest, Endpoint("http://models.invalid/v1"))
     assert server.received[0].headers["Host"] == "models.invalid"
+
+
+LOGIN = ("me", "pass:w\u00f6rd")
+OF_LOGIN = "me:pass%3Aw%C3%B6rd@"
+
+
+async def test_a_proxy_is_given_a_plain_request_as_a_whole_and_its_login(rest, server, monkeypatch):
+    server.answers["models"] = replies([1])
+    async with proxy(URL(server.root_url).port, login=LOGIN) as between:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{OF_LOGIN}127.0.0.1:{between.port}")
+        assert await read_json(rest, call(Endpoint("http://models.invalid/v1", insecure=True))) == [1]
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:wrong-word@127.0.0.1:{between.port}")
+        between.logins.clear()
+        await rest.close()  # with its connection to the proxy, which has let that one in
+        another = RestClient()
+        fault = await fault_of(another, Endpoint("http://models.invalid/v1"))
+        await another.close()
+    assert between.asked == ["http://models.invalid/v1/models"]
+    assert f"The proxy 127.0.0.1:{between.port} does not accept the user name and password." in fault.message
+    assert "wrong-word" not in fault.message
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5h", "socks5"])
+async def test_a_key_goes_through_a_tunnel_and_the_proxy_does_not_see_it(rest, certificate, monkeypatch, kind):
+    async def answer(reader, writer):
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n[1]")
+
+    heads = []
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    trusted = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+    trusted.check_hostname = False
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as secure,
+        proxy(secure.sockets[0].getsockname()[1], socks=kind != "http") as between,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"{kind}://127.0.0.1:{between.port}")
+        host = "10.255.0.1" if kind == "socks5" else "models.invalid"  # socks5 looks names up on this machine
+        endpoint = Endpoint(f"https://{host}/v1", KEY)
+        assert "certificate" in (await fault_of(rest, endpoint)).message
+        monkeypatch.setattr(aiohttp.TCPConnector, "_get_ssl_context", lambda *_: trusted)
+        assert await read_json(rest, call(endpoint)) == [1]
+    assert f"Bearer {KEY}" in heads[-1]
+    assert set(between.asked) == {f"{host}:443"}
+    assert KEY not in "".join(between.heads)
+
+
+async def test_a_proxy_that_is_none_or_not_there_is_named(rest, monkeypatch):
+    service = Endpoint("https://models.invalid/v1", KEY)
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret-word@127.0.0.1:1")
+    assert "Nothing answers at the proxy 127.0.0.1:1. Check HTTPS_PROXY" in (await fault_of(rest, service)).message
+    monkeypatch.setenv("http_proxy", "http://me:secret-word@127.0.0.1:1")
+    plain = Endpoint("http://models.invalid/v1")
+    assert "Nothing answers at the proxy 127.0.0.1:1. Check http_proxy" in (await fault_of(rest, plain)).message
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://me:secret-word@127.0.0.1:1")
+    fault = await fault_of(rest, service)
+    assert fault.type == "validation_error"
+    assert "HTTPS_PROXY names a kind of proxy that is not known" in fault.message
+    assert "secret-word" not in fault.message
 
 
 async def test_no_cookie_is_kept(rest, server):

@@ -212,9 +212,10 @@ async def test_the_library_serves_many_with_few_processes(by_library):
 async def test_no_key_is_given_to_it(by_library, tmp_path, monkeypatch):
     need("a POSIX shell", os.name == "posix")
     monkeypatch.setenv("SELAM_API_KEY", "sk-selam-test-secret")
+    monkeypatch.setenv("https_proxy", "http://me:sk-selam-test-secret@127.0.0.1:1")
     await said(Espeak([by_library]), "One.", "en")
     (child,) = children()
-    assert {"PATH", "SELAM_API_KEY"} & set(child.environ()) == {"PATH"}
+    assert {"PATH", "SELAM_API_KEY", "https_proxy"} & set(child.environ()) == {"PATH"}
     told, path = tmp_path / "environment", tmp_path / "espeak-ng"
     path.write_text(f'#!/bin/sh\nenv > {told}\nexec {program()._path} "$@"\n')
     path.chmod(0o755)
