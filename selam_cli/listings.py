@@ -34,8 +34,12 @@ def show_devices(*, as_json: bool) -> int:
     from rich.console import Console  # noqa: PLC0415  # for people only
 
     console = Console(soft_wrap=True)
-    console.print(_device_table("Microphones  (--input)", inputs))
+    console.print(_device_table("Microphones  (--input)", [device for device in inputs if not device.monitor]))
     console.print()
+    if monitors := [device for device in inputs if device.monitor]:
+        title = "Monitors, which carry what a speaker plays  (--input, by the number or the full name)"
+        console.print(_device_table(title, monitors))
+        console.print()
     console.print(_device_table("Speakers  (--output)", outputs))
     return 0
 

@@ -415,6 +415,17 @@ async def test_a_room_is_measured_by_its_sound(card, library, room, settings, se
             await speaking
 
 
+async def test_a_microphone_that_vanishes_is_not_replaced_by_what_the_speaker_plays(card, any_library):
+    async with conversation(card, any_library) as (engine, _):
+        await uses(engine, card, "playing on spk", "recording from vmic")
+        card.unplug_microphone()
+        await notice(engine, "microphone_lost")
+        await uses(engine, card, "playing on spk")
+        card.plug_microphone()
+        await notice(engine, "microphone_back")
+        await uses(engine, card, "playing on spk", "recording from vmic")
+
+
 @pytest.mark.parametrize(
     ("library", "rate_hz", "channels"),
     [

@@ -83,7 +83,8 @@ def _libraries(found: Mapping[str, Mapping[str, Any]], environment: Mapping[str,
 
 def _devices(line: Mapping[str, Any], case: Case) -> Iterator[Finding]:
     inputs, outputs = (
-        [device for device in line["found"] if device["direction"] == way] for way in ("input", "output")
+        [device for device in line["found"] if device["direction"] == way and not device["monitor"]]
+        for way in ("input", "output")
     )
     if inputs or outputs:
         listed = f"{_count(inputs, 'microphone')} and {_count(outputs, 'speaker')}"
@@ -110,6 +111,9 @@ def _microphone(line: Mapping[str, Any], case: Case) -> Iterator[Finding]:
         why = f": {line['lost']}" if line["lost"] else "."
         error = DeviceError(f"The microphone {name} opens and delivers no sound{why}", "Choose another with --input.")
         yield failed("sound.microphone", error)
+    elif line["monitor"]:
+        told = f"The microphone {name} is none: it carries what a speaker plays, so the agent would hear itself."
+        yield warning("sound.microphone", told, "Connect one, choose one in the system's sound settings, or --input.")
     elif line["silent"] and not case.speak:  # else what is spoken tells more: some systems gate a quiet room to zeros
         told = f"The microphone {name} opens and is silent: nothing but zeros comes in."
         yield warning("sound.microphone", told, SILENT_REMEDY)

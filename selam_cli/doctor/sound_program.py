@@ -77,7 +77,8 @@ async def _try_both(lines: Lines, wish: dict[str, Any]) -> None:
         lines.tell(step)
         try:
             told = await attempt(wish)
-            lines.tell(step, **told, real_name=listed.default if told["name"] == "default" else None)
+            real_name = listed.default if told["name"] == "default" else None
+            lines.tell(step, **told, real_name=real_name, monitor=(real_name or told["name"]) in listed.monitors)
         except SelamError as error:
             lines.tell(step, reason=error.reason, remedy=error.remedy, exit_code=error.exit_code)
 

@@ -181,7 +181,7 @@ class Devices:
         def on_lost(reason: str) -> None:
             self._microphone.on_lost(opening, reason)
 
-        return microphone.open_microphone(opening.spec, on_block, on_lost, loop=self._loop)
+        return microphone.open_microphone(opening.spec, on_block, on_lost, loop=self._loop, no_monitor=opening.in_place)
 
     def _on_microphone(self, _: Opening[Microphone] | None) -> None:
         self._tell_microphone()

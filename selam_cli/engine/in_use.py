@@ -18,16 +18,13 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from selam_cli.engine import events
 from selam_cli.engine.sound_thread import opened_in
 from selam_cli.errors import SelamError
-from selam_cli.sound.devices import best_match
+from selam_cli.sound.devices import FOLLOWERS
 from selam_cli.sound.roster import Listed
 
 TRY_AGAIN_S: Final = 0.25
 TRY_AGAIN_LATER_S: Final = 2.0
 QUICK_TRIES: Final = 40
 """A server that is restarted is back within these; a cable that was pulled may stay out for a day."""
-
-_FOLLOWERS: Final = frozenset({"default", "pulse", "pipewire", "sysdefault"})
-"""Names that mean whatever is the default device at the moment."""
 
 
 class Device(Protocol):
@@ -52,11 +49,13 @@ class Opening(Generic[D]):
     sounded: bool = False
     """It has called back: it works."""
     lost: str = ""
+    in_place: bool = False
+    """Whether it takes the place of one that was in use, and so must not be a monitor that nobody chose."""
 
     @property
     def follows(self) -> bool:
         """Whether it is whatever device is the default one."""
-        return self.spec is None or (self.device is not None and self.device.name in _FOLLOWERS)
+        return self.spec is None or (self.device is not None and self.device.name in FOLLOWERS)
 
 
 class InUse(Generic[D]):
@@ -97,6 +96,9 @@ class InUse(Generic[D]):
         self._news: tuple[str, str] | None = None
         self._listed: Listed | None = None
         self._default: str | None = None
+        self._monitor_told: str | None = None
+        self._monitor_honoured = False
+        """There was nothing but a monitor from the beginning: that is how the system's user has it."""
         self._retry: asyncio.TimerHandle | None = None
         self._tries = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -187,16 +189,39 @@ class InUse(Generic[D]):
         if listed is None or self._ended:
             return False
         before, self._default = self._default, listed.default or self._default
+        only_monitors = listed.default_is_monitor and not listed.names
+        self._monitor_honoured = only_monitors and (before is None or self._monitor_honoured)
         self._wanted_fails = False
         self.settle_soon()
-        if before in {None, self._default} or current is None or not current.follows:
+        if current is None or not current.follows:
+            return False
+        if listed.default_is_monitor:
+            self._on_monitor(current, listed)
+            return False
+        if before in {None, self._default}:
             return False
         self._notice(f"{self._kind}_changed", "info", f"The system's default {self._kind} is {self._default} now.")
         return not self.follows_default
 
+    def _on_monitor(self, current: Opening[D], listed: Listed) -> None:
+        """The system's default microphone is none: honour that where it was so from the beginning, and say so.
+
+        Where it has become so, the one that was in use is gone, and the server may have put the monitor in its place.
+        """
+        stands_in = current.device is not None and not current.device.follows_default and bool(listed.names)
+        if not self._monitor_honoured and not stands_in:
+            self.on_lost(
+                current, f"the system has {self._default} in its place, which hears only what it plays itself."
+            )
+        elif self._monitor_told != self._default and current.device is not None:
+            self._monitor_told = self._default
+            used = f"{current.device.name} is used." if listed.names else "There is no other."
+            told = f"The system's default {self._kind} is {self._default}, which carries what a speaker plays. {used}"
+            self._notice(f"{self._kind}_is_monitor", "warning", told, "Choose another in the system's sound settings.")
+
     def is_listed(self, name: str) -> bool:
         """Whether the system has a device of this name at the moment."""
-        return self._listed is not None and best_match(name, self._listed.names) is not None
+        return self._listed is not None and self._listed.has(name)
 
     @property
     def follows_default(self) -> bool:
@@ -265,7 +290,7 @@ class InUse(Generic[D]):
             self._adopt(opening)
 
     def _opened(self, spec: str | None) -> Opening[D]:
-        opening: Opening[D] = Opening(spec)
+        opening: Opening[D] = Opening(spec, in_place=self._had and not self._monitor_honoured)
         opening.device = self._open_device(opening)
         return opening
 
@@ -289,7 +314,7 @@ class InUse(Generic[D]):
     def _news_of(self, opening: Opening[D]) -> tuple[str, str] | None:
         """What to tell of it once it works."""
         name = "" if opening.device is None else opening.device.name
-        if opening.follows and self._default is not None:
+        if opening.follows and self._default is not None and not (self._listed and self._listed.default_is_monitor):
             name = f"{name} ({self._default})"
         if self._is_stand_in(opening):
             if self._standing_in and not self.lost_name:
@@ -361,6 +386,5 @@ def _vanished(opening: Opening[D], before: Listed | None, now: Listed | None) ->
     if before is None or opening.device is None:
         return False
     if now is None:
-        return opening.follows or best_match(opening.device.name, before.names) is not None
-    name = opening.device.name
-    return best_match(name, before.names) is not None and best_match(name, now.names) is None
+        return opening.follows or before.has(opening.device.name)
+    return before.has(opening.device.name) and not now.has(opening.device.name)

@@ -29,6 +29,12 @@ class Device:
     default_rate_hz: int
     host_api: str
     is_default: bool
+    monitor: bool = False
+    """Whether it is no microphone but carries what a speaker plays (`core/monitors.py`)."""
+
+
+FOLLOWERS: Final = frozenset({"default", "pulse", "pipewire", "sysdefault"})
+"""Names that mean whatever is the default device at the moment."""
 
 
 def backends() -> list[ModuleType]:
@@ -57,34 +63,61 @@ def list_devices() -> list[Device]:
     return [device for direction in ("input", "output") for _, device in _candidates(direction)]
 
 
-def find_device(spec: str | None, direction: Direction) -> tuple[ModuleType, Device]:
+def find_device(spec: str | None, direction: Direction, *, no_monitor: bool = False) -> tuple[ModuleType, Device]:
     """Return the device that is meant and the module that opens it.
 
-    `spec` is None for the default one, a number, or a part of a name. Raises DeviceError where there is none.
+    `spec` is None for the default one, a number, or a part of a name; of a monitor, the whole name. Raises DeviceError
+    where there is none; with `no_monitor` also where the default one is a monitor and there is nothing else.
     """
     candidates = _candidates(direction)
     if not candidates:
         raise no_device(direction)
     if spec is None:
-        return next((candidate for candidate in candidates if candidate[1].is_default), candidates[0])
+        default = _default(candidates)
+        if no_monitor and default[1].monitor:
+            raise no_device(direction)
+        return default
     number = int(spec) if spec.isascii() and spec.isdigit() else None
     by_number = next((candidate for candidate in candidates if candidate[1].number == number), None)
-    name = best_match(spec, [device.name for _, device in candidates])
+    monitors = [device.name for _, device in candidates if device.monitor]
+    name = best_match(spec, [device.name for _, device in candidates if not device.monitor], monitors)
     found = by_number or next((candidate for candidate in candidates if candidate[1].name == name), None)
     if found is None:
-        names = ", ".join(f"{device.number} {device.name}" for _, device in candidates[:6])
-        raise DeviceError(f"There is no {_WORDS[direction]} {spec!r}. There is: {names}.", "See selam-voice devices.")
+        raise _not_found(spec, direction, [device for _, device in candidates])
     return found
 
 
-def best_match(spec: str, names: Sequence[str]) -> str | None:
-    """Return the name that a person means: the whole of it, else its beginning, else a part; None where none fits."""
+def best_match(spec: str, names: Sequence[str], monitors: Sequence[str] = ()) -> str | None:
+    """Return the name that a person means: the whole of it, else its beginning, else a part; None where none fits.
+
+    A monitor is meant by the whole of its name only: it shares the rest with the headset whose speaker it hears.
+    """
     wanted = spec.casefold()
     for fits in (str.__eq__, str.startswith, str.__contains__):
-        for name in names:
+        for name in (*names, *monitors) if fits is str.__eq__ else names:
             if fits(name.casefold(), wanted):
                 return name
     return None
+
+
+def _default(candidates: list[_Candidate]) -> _Candidate:
+    """Return the system's choice; a microphone where that is a monitor, and the monitor where there is no other."""
+    microphones = [candidate for candidate in candidates if not candidate[1].monitor]
+    default = next((candidate for candidate in candidates if candidate[1].is_default), None)
+    if default is not None and (not default[1].monitor or not microphones):
+        return default
+    # Hardware that ALSA lists is mostly the sound server's, so what the server lists itself comes first.
+    on_server = [candidate for candidate in microphones if candidate[1].host_api == "PulseAudio"]
+    return (on_server or microphones or candidates)[0]
+
+
+def _not_found(spec: str, direction: Direction, listed: list[Device]) -> DeviceError:
+    microphones = [device for device in listed if not device.monitor]
+    names = ", ".join(f"{device.number} {device.name}" for device in (microphones or listed)[:6])
+    remedy = "See selam-voice devices."
+    if best_match(spec, [device.name for device in listed if device.monitor]) is not None:
+        remedy = f"A monitor, which carries what a speaker plays, is chosen by its full name. {remedy}"
+    return DeviceError(f"There is no {_WORDS[direction]} {spec!r}. There is: {names}.", remedy)
 
 
 def look_again() -> None:
@@ -106,16 +139,20 @@ def no_device(direction: Direction) -> DeviceError:
 
 
 _WORDS: Final = {"input": "microphone", "output": "speaker"}
+_Candidate = tuple[ModuleType, Device]
 
 
-def _candidates(direction: Direction) -> list[tuple[ModuleType, Device]]:
-    found: list[tuple[ModuleType, Device]] = []
+def _candidates(direction: Direction) -> list[_Candidate]:
+    found: list[_Candidate] = []
     for backend in backends():
         if not found:
             found = [(backend, device) for device in backend.list_devices() if device.direction == direction]
         elif found[0][1].host_api == "ALSA":
             # Through ALSA, PortAudio sees the sound server as one device; the server knows all of them by their names.
-            named = [device for device in backend.named_devices() if device.direction == direction]
+            on_server = [device for device in backend.server_devices() if device.direction == direction]
+            if any(device.is_default and device.monitor for device in on_server):
+                found = [(library, replace(device, monitor=device.name in FOLLOWERS)) for library, device in found]
             first = max(device.number for _, device in found) + 1
+            named = [device for device in on_server if not device.is_default]
             found += [(backend, replace(device, number=first + index)) for index, device in enumerate(named)]
     return found

@@ -40,25 +40,37 @@ def is_device(spec: str | None) -> bool:
 
 
 def open_microphone(
-    spec: str | None, on_block: OnBlock, on_lost: Callable[[str], None], *, loop: asyncio.AbstractEventLoop
+    spec: str | None,
+    on_block: OnBlock,
+    on_lost: Callable[[str], None],
+    *,
+    loop: asyncio.AbstractEventLoop,
+    no_monitor: bool = False,
 ) -> Microphone:
     """Open the microphone that `spec` means: None, a number, a part of a name, or a file.
 
     `on_lost` is called with a reason when it ends by itself. A device may be opened and closed in another thread than
-    the loop's, a file may not. Raises DeviceError, or UsageFault for a file.
+    the loop's, a file may not. `no_monitor` is `find_device`'s. Raises DeviceError, or UsageFault for a file.
     """
     if spec is not None and not is_device(spec):
         return FileMicrophone(spec, on_block, loop)
-    return _DeviceMicrophone(spec, on_block, on_lost, loop)
+    return _DeviceMicrophone(spec, on_block, on_lost, loop, no_monitor=no_monitor)
 
 
 class _DeviceMicrophone:
     def __init__(
-        self, spec: str | None, on_block: OnBlock, on_lost: Callable[[str], None], loop: asyncio.AbstractEventLoop
+        self,
+        spec: str | None,
+        on_block: OnBlock,
+        on_lost: Callable[[str], None],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        no_monitor: bool,
     ) -> None:
-        backend, device = find_device(spec, "input")
+        backend, device = find_device(spec, "input", no_monitor=no_monitor)
         self.name = device.name
-        self.follows_default = backend.follows_default()
+        stands_in = spec is None and not device.is_default  # for a default one that is no microphone
+        self.follows_default = backend.follows_default() and not stands_in
         self._on_block = on_block
         self._resampler: Resampler | None = None
         self._clock = CaptureClock()

@@ -14,7 +14,7 @@ import numpy as np
 
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
-from selam_cli.sound.devices import Device
+from selam_cli.sound.devices import Device, Direction
 from selam_cli.sound.mini_system import Entry, SoundSystem, ask_nothing, on_sound_server
 from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, silence
 
@@ -48,25 +48,30 @@ def list_devices() -> list[Device]:
     return [] if found is None or not (found.inputs or found.outputs) else _devices(found)
 
 
-def named_devices() -> list[Device]:
-    """Return the devices that the sound server of a Linux desktop knows by their names; none where there is none."""
+def server_devices() -> list[Device]:
+    """Return what the sound server of a Linux desktop knows, its choice first; nothing where there is no server."""
     backends = on_sound_server()
     found = None if backends is None else _found_through(backends)
-    return [] if found is None else [device for device in _devices(found) if not device.is_default]
+    return [] if found is None else _devices(found)
 
 
 def _devices(found: _Found) -> list[Device]:
-    inputs, outputs = (["default", *(entry.name for entry in entries)] for entries in (found.inputs, found.outputs))
-    return [
-        *(
-            Device(number, name, "input", 1, WIRE_RATE_HZ, found.backend, is_default=number == 0)
-            for number, name in enumerate(inputs)
-        ),
-        *(
-            Device(len(inputs) + number, name, "output", 1, OUTPUT_RATE_HZ, found.backend, is_default=number == 0)
-            for number, name in enumerate(outputs)
-        ),
-    ]
+    """Return the devices by numbers: for each direction the default one, microphones or speakers, and monitors."""
+    listed: list[Device] = []
+    rates: tuple[tuple[Direction, int, list[Entry]], ...] = (
+        ("input", WIRE_RATE_HZ, found.inputs),
+        ("output", OUTPUT_RATE_HZ, found.outputs),
+    )
+    for direction, rate_hz, entries in rates:
+        default_is_monitor = any(entry.is_default and entry.is_monitor for entry in entries)
+        in_order = sorted(entries, key=lambda entry: entry.is_monitor)
+        for name, monitor in (
+            ("default", default_is_monitor),
+            *((entry.name, entry.is_monitor) for entry in in_order),
+        ):
+            is_default = not listed or listed[-1].direction != direction
+            listed.append(Device(len(listed), name, direction, 1, rate_hz, found.backend, is_default, monitor))
+    return listed
 
 
 def open_input(

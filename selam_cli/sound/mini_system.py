@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import miniaudio
 
+from selam_cli.core.monitors import is_monitor
+
 _CALLBACKS: Final = 13
 _DETAILS_CALLBACK: Final = 3
 """Of the callbacks at the beginning of the library's context, the one that asks about one device."""
@@ -24,6 +26,8 @@ class Entry(NamedTuple):
     id: Any
     """The library's own; valid for as long as this entry is kept."""
     is_default: bool
+    is_monitor: bool = False
+    """Whether it carries what a speaker plays."""
 
 
 class SoundSystem:
@@ -43,7 +47,14 @@ class SoundSystem:
         if result != lib.MA_SUCCESS:
             raise miniaudio.MiniaudioError("cannot list the devices", result)
         found = _entries(inputs[0], input_count[0]), _entries(outputs[0], output_count[0])
-        return found if self.backend != "ALSA" else (_of_cards(found[0]), _of_cards(found[1]))
+        if self.backend == "ALSA":
+            found = _of_cards(found[0]), _of_cards(found[1])
+        return [self._marked(entry) for entry in found[0]], found[1]
+
+    def _marked(self, entry: Entry) -> Entry:
+        """Mark an input that is a monitor; PulseAudio's ids tell it in every language, and are text."""
+        own_id = _text(entry.id) if self.backend == "PulseAudio" else ""
+        return entry._replace(is_monitor=is_monitor(entry.name, own_id))
 
 
 def on_sound_server() -> list[miniaudio.Backend] | None:
@@ -69,8 +80,13 @@ def _of_cards(entries: list[Entry]) -> list[Entry]:
 
     The library names a card's device `:0,0` or `hw:0,0`, and the rest as ALSA does, without a card.
     """
+    return [entry for entry in entries if ":" in _text(entry.id)]
+
+
+def _text(device_id: Any) -> str:
+    """Return an id of PulseAudio or ALSA, whose ids are names."""
     ffi = miniaudio.ffi
-    return [entry for entry in entries if b":" in ffi.string(ffi.cast("char*", entry.id))]
+    return str(ffi.string(ffi.cast("char*", device_id)).decode("utf-8", "replace"))
 
 
 def _entries(infos: Any, count: int) -> list[Entry]:

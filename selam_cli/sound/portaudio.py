@@ -22,6 +22,7 @@ except Exception as failure:
     # its own PortAudioError, which cannot be named before the import has succeeded, where PortAudio does not start.
     raise ImportError(f"PortAudio cannot be used: {failure}") from failure
 
+from selam_cli.core.monitors import is_monitor
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
 from selam_cli.sound.devices import Device
@@ -72,7 +73,8 @@ def list_devices() -> list[Device]:
         name = " ".join(str(entry["name"]).split())
         if entry["max_input_channels"] > 0:
             channels = entry["max_input_channels"]
-            devices.append(Device(number, name, "input", channels, rate_hz, host_api, number == default_input))
+            is_default = number == default_input
+            devices.append(Device(number, name, "input", channels, rate_hz, host_api, is_default, is_monitor(name)))
         if entry["max_output_channels"] > 0:
             channels = entry["max_output_channels"]
             devices.append(Device(number, name, "output", channels, rate_hz, host_api, number == default_output))

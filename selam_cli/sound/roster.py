@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from selam_cli.sound.devices import best_match
+
 if TYPE_CHECKING:
     from selam_cli.sound.mini_system import Entry
 
@@ -21,10 +23,23 @@ LOOK_EVERY_S: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The devices of one direction by their real names, and the name of the default one where there is one."""
+    """The devices of one direction by their real names, and the name of the default one where there is one.
+
+    `monitors` are the inputs that carry what a speaker plays; `names` holds none of them.
+    """
 
     names: tuple[str, ...] = ()
     default: str | None = None
+    monitors: tuple[str, ...] = ()
+
+    def has(self, name: str) -> bool:
+        """Say whether a device is there that a person means by this."""
+        return best_match(name, self.names, self.monitors) is not None
+
+    @property
+    def default_is_monitor(self) -> bool:
+        """Whether what the system would have us listen to is no microphone."""
+        return self.default is not None and self.default in self.monitors
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +114,8 @@ class _Eyes:
 
 def _listed(entries: list[Entry]) -> Listed:
     default = next((entry.name for entry in entries if entry.is_default), None)
-    return Listed(tuple(entry.name for entry in entries), default)
+    return Listed(
+        tuple(entry.name for entry in entries if not entry.is_monitor),
+        default,
+        tuple(entry.name for entry in entries if entry.is_monitor),
+    )

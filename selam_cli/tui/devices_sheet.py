@@ -18,6 +18,8 @@ from selam_cli.tui.sheet import Sheet
 
 _NOTHING: Final = "No sound device was found. Start again with --input FILE, or --output null."
 
+_MONITORS: Final = "── what speakers play, no microphones ──"
+
 
 class DevicesSheet(Sheet[None]):
     """Two lists, filled when the engine has looked; Enter takes a device into use and the sheet stays open."""
@@ -65,7 +67,11 @@ class DevicesSheet(Sheet[None]):
         options = self.query_one(f"#{kind}", OptionList)
         highlighted = options.highlighted or 0
         options.clear_options()
-        for index, device in enumerate(self._found[kind]):
+        monitors_listed = False
+        for index, device in enumerate(sorted(self._found[kind], key=lambda device: bool(device.get("monitor")))):
+            if device.get("monitor") and not monitors_listed:
+                monitors_listed = True
+                options.add_option(Option(_MONITORS, disabled=True))
             name = str(device.get("name", ""))
             marks = ["in use"] if name == self._in_use[kind] else []
             marks += ["default"] if device.get("is_default") or device.get("default") else []

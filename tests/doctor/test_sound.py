@@ -9,7 +9,9 @@ import numpy as np
 import psutil
 
 from tests.doctor.examined import NOBODY, PATIENCE_S, examine, finish, start
+from tests.support.needs import need_programs
 from tests.support.speech import spoken
+from tests.support.vsound import PROGRAMS, VirtualSoundCard
 
 NO_SERVER = {"PULSE_SERVER": "unix:/nowhere/native"}
 SENTENCE = "The weather is fine today, and I would like to go for a walk in the park."
@@ -71,6 +73,21 @@ async def test_both_devices_open_and_are_named_and_zeros_from_the_microphone_are
     assert seen.status_of("sound.level") == "skipped"
     assert seen.status_of("sound.microphone") == "warning"
     assert "mute" in seen.said("sound.microphone")
+
+
+async def test_a_system_that_listens_to_its_own_speaker_is_told(tmp_path):
+    need_programs(*PROGRAMS)
+    card = VirtualSoundCard(tmp_path)
+    card.start()
+    try:
+        card.unplug_microphone()
+        seen = await examine(*NOBODY, environment=card.environment)
+    finally:
+        card.stop()
+    assert seen.status_of("sound.microphone") == "warning"
+    assert "Monitor of VSpeaker" in seen.said("sound.microphone")
+    assert "carries what a speaker plays" in seen.said("sound.microphone")
+    assert "There are 1 microphone" not in seen.said("sound.devices")
 
 
 async def test_a_device_that_there_is_not_fails_with_those_that_there_are(sound_card):

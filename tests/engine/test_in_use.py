@@ -18,6 +18,7 @@ class Stand:
     def __init__(self, wanted, **options):
         self.there = {"default", "Headset"}
         self.opened, self.closed, self.notices = [], [], []
+        self.places = []
         self.gate = threading.Event()
         self.gate.set()
         self.begun = threading.Event()
@@ -32,6 +33,7 @@ class Stand:
 
     def _open(self, opening):
         self.begun.set()
+        self.places.append(opening.in_place)
         assert self.gate.wait(20)
         name = opening.spec or "default"
         if name != "file" and name not in self.there:
@@ -154,6 +156,31 @@ async def test_a_device_that_is_listed_but_never_opens_leaves_the_stand_in_in_us
         await asyncio.sleep(0.01)
         assert devices.name == "default"
         assert devices.codes == ["lost", "changed"]
+
+
+async def test_a_monitor_never_takes_the_place_of_a_microphone_that_vanishes():
+    """The sound server puts it there by itself: what records goes on, from what the speaker plays."""
+    async with stand(None) as devices:
+        devices.in_use.on_listed(Listed(("Headset",), "Headset", ("Monitor of Headset",)))
+        await devices.in_use.open()
+        devices.there.clear()  # as `find_device` has it for who may not take a monitor
+        devices.in_use.on_listed(Listed((), "Monitor of Speaker", ("Monitor of Speaker",)))
+        await devices.until(lambda: devices.closed == ["default"])
+        assert not devices.places[0], "what there was at the start may be what it is"
+        devices.there.add("default")
+        devices.in_use.on_listed(Listed(("Headset",), "Headset", ("Monitor of Headset",)))
+        await devices.until(lambda: devices.codes == ["lost", "back"])
+        assert devices.places[-1], "what comes in a microphone's place must not be a monitor"
+
+
+async def test_a_monitor_that_was_the_default_one_from_the_beginning_is_honoured_and_told():
+    async with stand(None) as devices:
+        await devices.in_use.open()
+        devices.in_use.on_listed(Listed((), "Monitor of Speaker", ("Monitor of Speaker",)))
+        devices.in_use.on_listed(Listed((), "Monitor of Speaker", ("Monitor of Speaker", "Monitor of HDMI")))
+        assert devices.name == "default"
+        assert devices.codes == ["is_monitor"]
+        assert "There is no other." in devices.notices[0].message
 
 
 @pytest.mark.parametrize("now", [None, Listed(("default",), "default")])

@@ -30,6 +30,7 @@ from selam_cli.sound.streams import Watch
 from tests.support import processes
 from tests.support.needs import need, need_programs
 from tests.support.processes import is_gone
+from tests.support.sound_libraries import library_environment
 from tests.support.speech import are_in_order, as_heard, correlation, heard_in_pieces, spoken, trimmed
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
 
@@ -379,7 +380,15 @@ def test_devices_lists_what_there_is(library, environment):
     found = json.loads(listed.stdout)
     for direction in ("inputs", "outputs"):
         assert sum(device["is_default"] for device in found[direction]) == 1
-        assert set(found[direction][0]) == {"number", "name", "channels", "default_rate_hz", "host_api", "is_default"}
+        assert set(found[direction][0]) == {
+            "number",
+            "name",
+            "channels",
+            "default_rate_hz",
+            "host_api",
+            "is_default",
+            "monitor",
+        }
     shown = subprocess.run(
         [sys.executable, "-m", "selam_cli", "devices"], env=environment, capture_output=True, text=True, check=True
     )
@@ -408,6 +417,88 @@ def test_a_device_is_found_by_number_and_by_part_of_its_name(three, spec, number
     assert find_device(spec, "input")[1].number == number
 
 
+MONITOR, MICROPHONE = "Monitor of Jabra Headset Analog Stereo", "Jabra Headset Mono"
+
+
+@pytest.fixture
+def headset(monkeypatch):
+    listed = [
+        Device(0, MONITOR, "input", 1, 48_000, "PulseAudio", is_default=True, monitor=True),
+        Device(1, MICROPHONE, "input", 1, 48_000, "PulseAudio", is_default=False),
+    ]
+    monkeypatch.setattr(devices, "backends", lambda: [SimpleNamespace(list_devices=lambda: listed)])
+    return listed
+
+
+@pytest.mark.parametrize(
+    ("spec", "number"),
+    [("headset", 1), ("jabra", 1), (MONITOR, 0), (MONITOR.upper(), 0), ("0", 0), ("1", 1), (None, 1)],
+)
+def test_a_monitor_is_found_by_its_number_and_its_full_name_only(headset, spec, number):
+    assert find_device(spec, "input")[1].number == number
+
+
+@pytest.mark.parametrize("spec", ["Monitor of", "analog", "of Jabra"])
+def test_a_part_of_a_monitors_name_finds_nothing_and_says_why(headset, spec):
+    with pytest.raises(DeviceError) as caught:
+        find_device(spec, "input")
+    assert MICROPHONE in caught.value.reason
+    assert MONITOR not in caught.value.reason
+    assert "by its full name" in caught.value.remedy
+
+
+def test_a_monitor_that_is_all_there_is_is_honoured_and_takes_no_microphones_place(headset):
+    del headset[1]
+    assert find_device(None, "input")[1].name == MONITOR
+    with pytest.raises(DeviceError, match="There is no microphone that can be used"):
+        find_device(None, "input", no_monitor=True)
+
+
+@pytest.mark.parametrize("used", ["miniaudio", "both"])
+def test_a_headsets_monitor_is_not_its_microphone(tmp_path, used):
+    need_programs(*PROGRAMS)
+    card = VirtualSoundCard(tmp_path)
+    card.start()
+    try:
+        card.plug("Jabra")
+        environment = {**os.environ, **card.environment, **library_environment(used), "PYTHONPATH": "."}
+        in_a_process_of_its_own("choose_a_headset", environment)
+        listed = json.loads(
+            subprocess.run(
+                [sys.executable, "-m", "selam_cli", "devices", "--json"],
+                env=environment,
+                capture_output=True,
+                check=True,
+            ).stdout
+        )
+        assert [device["name"] for device in listed["inputs"] if device["monitor"]] == [
+            "Monitor of VSpeaker", "Monitor of VMicIn", "Monitor of Jabra", "Monitor of Jabra-in",
+        ]  # fmt: skip
+        assert not any(device["monitor"] for device in listed["outputs"])
+        card.pactl("set-default-source", "spk.monitor")
+        in_a_process_of_its_own("choose_what_is_no_monitor", environment)
+        card.unplug("Jabra")
+        card.unplug_microphone()
+        in_a_process_of_its_own("choose_the_monitor", environment)
+    finally:
+        card.stop()
+
+
+async def choose_a_headset():
+    assert find_device("abra", "input")[1].name == "JabraMic"
+    assert find_device("monitor of jabra", "input")[1].monitor
+    assert find_device(None, "input")[1].name == "default"
+
+
+async def choose_what_is_no_monitor():
+    assert find_device(None, "input")[1].name in {"VMic", "JabraMic"}
+
+
+async def choose_the_monitor():
+    chosen = find_device(None, "input")[1]
+    assert (chosen.name, chosen.monitor) == ("default", True)
+
+
 @pytest.mark.parametrize("spec", ["2", "banjo", "99"])
 def test_a_device_that_is_not_there_is_told_with_those_that_are(three, spec):
     with pytest.raises(DeviceError, match="USB Headset Pro"):
@@ -418,7 +509,7 @@ def test_where_one_library_finds_no_microphone_the_next_is_asked(monkeypatch):
     speaker = Device(0, "HDMI", "output", 2, 48_000, "ALSA", is_default=True)
     microphone = Device(0, "default", "input", 1, 16_000, "PulseAudio", is_default=True)
     first = SimpleNamespace(list_devices=lambda: [speaker])
-    second = SimpleNamespace(list_devices=lambda: [microphone, replace(speaker, name="default")], named_devices=list)
+    second = SimpleNamespace(list_devices=lambda: [microphone, replace(speaker, name="default")], server_devices=list)
     monkeypatch.setattr(devices, "backends", lambda: [first, second])
     assert find_device(None, "input") == (second, microphone)
     assert find_device(None, "output") == (first, speaker)

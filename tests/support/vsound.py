@@ -103,6 +103,20 @@ class VirtualSoundCard:
                    for argument in arguments):  # fmt: skip
                 self.pactl("unload-module", arguments[0])
 
+    def plug_microphone(self) -> None:
+        """Connect the card's own microphone again, as the system's default one."""
+        self.pactl(
+            "load-module", "module-remap-source", "master=mic.monitor", "source_name=vmic", _described("source", "VMic")
+        )
+        self.pactl("set-default-source", "vmic")
+
+    def unplug_microphone(self) -> None:
+        """Disconnect the card's own microphone: only what speakers play is left, which the system then listens to."""
+        for line in self.pactl("list", "short", "modules").splitlines():
+            if "source_name=vmic" in line:
+                self.pactl("unload-module", line.split("\t")[0])
+        self.pactl("set-default-source", "spk.monitor")
+
     def make_default(self, name: str) -> None:
         """Choose this headset, or with `spk` the card's own devices, as the system's default ones."""
         self.pactl("set-default-sink", name)

@@ -56,6 +56,24 @@ async def test_the_meter_holds_the_peak_and_marks_clipping():
         assert "╸" not in meter(app)
 
 
+async def test_the_sheet_lists_monitors_apart_and_chooses_them_by_their_name():
+    app = screen([events.to_line(READY, 0.0)])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Test microphone" in shown(app))
+        await pilot.press("d")
+        found = [{"name": "Monitor of Speaker", "monitor": True}, {"name": "Test microphone", "monitor": False}]
+        app._inbox.put(events.Devices(found, [{"name": "Test speaker"}]))
+        await until(pilot, lambda: "Monitor of Speaker" in shown(app))
+        lines = shown(app).splitlines()
+        where = [
+            next(number for number, line in enumerate(lines) if text in line)
+            for text in ("Test microphone  (in use)", "what speakers play", "Monitor of Speaker")
+        ]
+        assert where == sorted(where)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: ("microphone", "Monitor of Speaker") in app._engine.commands)
+
+
 async def test_the_sheet_marks_what_is_in_use_and_says_what_cannot_be_had():
     app = screen([events.to_line(READY, 0.0)])
     async with app.run_test(size=(80, 24)) as pilot:
