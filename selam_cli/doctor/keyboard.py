@@ -84,7 +84,7 @@ class Keyboard:
         """Have nothing told of keys any more, and wait for it: what was told before must not land in the shell."""
         with contextlib.suppress(OSError):
             self.write(_FORGET + b"\x1b[c")
-            self.read_until(_ATTRIBUTES, 0.5)
+            self.read_until(_ATTRIBUTES, ANSWER_WITHIN_S)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
@@ -16,15 +17,19 @@ from textual import constants, events
 from textual._parser import ParseError
 from textual.message import Message
 
-from selam_cli.tui.key_parser import EVENT_TYPES, EventTypeParser, KeyboardFlags, KeyUp, Repeat
+from selam_cli.tui.key_parser import EVENT_TYPES, Attributes, EventTypeParser, KeyboardFlags, KeyUp, Repeat
 from selam_cli.tui.talk_key import Edge
 
 LOOK_EVERY_S: Final = 0.1
 STALL_S: Final = 0.15
 """A keyboard that was not looked at for longer than this may have had its keys waiting."""
 
-LEAVE_WITHIN_S: Final = 2.0
-"""The longest wait on leaving for a terminal that has proved that it answers: a slow link's round trip."""
+LEAVE_WITHIN_S: Final = 6.0
+"""The longest wait on leaving for a terminal that has proved that it answers, on a link that cuts all in pieces."""
+
+LEAVE_AT_LEAST_S: Final = 1.0
+_ROUND_TRIPS: Final = 4
+"""So many round trips without a sign end that wait earlier, but not before LEAVE_AT_LEAST_S."""
 
 ASKED_LATELY_S: Final = 1.0
 """A terminal that has not answered so soon after being asked may yet."""
@@ -32,7 +37,8 @@ ASKED_LATELY_S: Final = 1.0
 PATIENT_WHILE_ASKING_S: Final = 3.0
 _PATIENT_AT_MOST_S: Final = 12.0
 
-_ASK: Final = "\x1b[?u"
+_ASK: Final = "\x1b[?u\x1b[c"
+"""The flags in force, then the terminal's attributes: which every one tells, so that silence about flags means none."""
 _FORGET_ALL: Final = "\x1b[=0;1u"
 
 
@@ -93,45 +99,77 @@ class Hearing:
         self._flags_wanted = flags_wanted
         self.parser = EventTypeParser(kept=listener.key)
         self._release_told = False
+        self._flags = 0
         self._answered = threading.Event()
         self._asked_at: float | None = None
+        self._questions: deque[float] = deque()
+        """When the questions were asked that are not answered yet."""
+        self._round_trip_s = 0.0
+        """The longest time that an answer took; 0 until there was one."""
         self._read_at = self._quiet_at = 0.0
         self._button_down = False
 
     # --- asking, and taking it back -----------------------------------------------------------------------------------
 
     def ask_for_releases(self, write: Callable[[str], None]) -> None:
-        """Ask the terminal to tell event types, and whether it does."""
+        """Ask the terminal to tell of keys all that it can, and whether it does."""
         if constants.DISABLE_KITTY_KEY:
             return
+        write(self._flags_wanted)
+        self._ask(write)
+
+    def _ask(self, write: Callable[[str], None]) -> None:
         self._answered.clear()
         self._asked_at = time.monotonic()
+        self._questions.append(self._asked_at)
         self.parser.patient = True  # for the answer, which a slow link may cut in pieces
-        write(self._flags_wanted + _ASK)
+        write(_ASK)
 
     def take_back(self, write: Callable[[str], None], reader: threading.Thread | None) -> None:
         """Have the terminal stop telling releases before the reading ends, or the last key's would land in the shell.
 
-        Its answer comes after everything that it told before.
+        Its answer comes after everything that it told before. One that has never answered is not asked again.
         """
         self._listener.on_leave(time.monotonic())
         if self._asked_at is None:
             return
-        within_s = LEAVE_WITHIN_S
-        if not self._release_told:
-            within_s = 0.0 if self._answered.is_set() else self._asked_at + ASKED_LATELY_S - time.monotonic()
-        self._answered.clear()
-        write(_FORGET_ALL + _ASK)
-        if within_s > 0 and reader is not None and reader.is_alive() and reader is not threading.current_thread():
-            self._answered.wait(within_s)
+        write(_FORGET_ALL)
+        if reader is not None and reader.is_alive() and reader is not threading.current_thread():
+            first_asked_at = self._asked_at
+            if self._round_trip_s or time.monotonic() - first_asked_at < ASKED_LATELY_S:
+                self._ask(write)
+                self._wait_for_answers(first_asked_at)
+        self._questions.clear()
         self._release_told = False
         self._asked_at = None
 
+    def _wait_for_answers(self, first_asked_at: float) -> None:
+        """Wait for as long as answers take on this link, and longer while something still comes."""
+        end = time.monotonic() + LEAVE_WITHIN_S
+        while not self._answered.is_set():
+            since = max(self._asked_at or 0.0, self._read_at)
+            due = since + max(LEAVE_AT_LEAST_S, _ROUND_TRIPS * self._round_trip_s)
+            if not self._round_trip_s:
+                due = first_asked_at + ASKED_LATELY_S
+            rest_s = min(due, end) - time.monotonic()
+            if rest_s <= 0:
+                return
+            self._answered.wait(rest_s)
+
     def _on_flags(self, flags: int) -> None:
+        self._flags = flags
+        self.parser.patient = bool(flags) or self.parser.patient
         if flags & EVENT_TYPES:
-            self._release_told = self.parser.patient = True
+            self._release_told = True
             self._listener.on_release_told(told=True)
-        self._answered.set()
+
+    def _on_answered(self) -> None:
+        """Every terminal answers this question, the last of those that were asked."""
+        if self._questions:
+            self._round_trip_s = max(self._round_trip_s, time.monotonic() - self._questions.popleft())
+        if not self._questions:
+            self._answered.set()
+            self.parser.patient = bool(self._flags)
 
     def _stop_being_patient(self) -> None:
         """Escape must not be late for ever in a terminal that never answers."""
@@ -140,8 +178,7 @@ class Hearing:
         now = time.monotonic()
         waited_s = now - max(self._asked_at, self._read_at)
         if waited_s > PATIENT_WHILE_ASKING_S or now - self._asked_at > _PATIENT_AT_MOST_S:
-            self.parser.patient = False
-            self._answered.set()
+            self.parser.patient = bool(self._flags)
 
     # --- hearing ------------------------------------------------------------------------------------------------------
 
@@ -190,6 +227,9 @@ class Hearing:
         match message:
             case KeyboardFlags(flags=flags):
                 self._on_flags(flags)
+                return None
+            case Attributes():
+                self._on_answered()
                 return None
             case KeyUp(released=released):
                 self._listener.on_edge(released, Edge.RELEASE, at)

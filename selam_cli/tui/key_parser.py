@@ -38,6 +38,7 @@ _TEXT_KEEPING: Final = 0b11000001
 _FUNCTIONAL: Final = range(0xE000, 0xF900)
 """The codes of keys that type nothing, in Unicode's private use area."""
 _FLAGS: Final = re.compile(r"\x1b\[\?(\d+)u")
+_ATTRIBUTES: Final = re.compile(r"\x1b\[\?[\d;]*c")
 _COMPLETE: Final = re.compile(r"\x1b\[(?![\[M]|<[-\d;]*[Mm]\Z)[0-?]*(?!\$y)[ -/]*[@-~]")
 """A whole control sequence (ECMA-48, 5.4) that is neither the mouse's nor a mode's: if it is no key, it is nothing."""
 
@@ -76,6 +77,12 @@ class KeyboardFlags(events.Event, bubble=False):
     def __init__(self, flags: int) -> None:
         super().__init__()
         self.flags = flags
+
+
+class Attributes(events.Event, bubble=False):
+    """The terminal's answer to what it is; `key` is what the parser looks at."""
+
+    key: str = ""
 
 
 class EventTypeParser(XTermParser):
@@ -130,6 +137,8 @@ class EventTypeParser(XTermParser):
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         if flags := _FLAGS.fullmatch(sequence):
             return [KeyboardFlags(int(flags[1]))]  # type: ignore[list-item]  # handed on like a key, and named like one
+        if _ATTRIBUTES.fullmatch(sequence):
+            return [Attributes()]  # type: ignore[list-item]  # as above
         try:
             keys = self._keys(sequence, alt=alt)
         except (ValueError, OverflowError):  # a code that is no character

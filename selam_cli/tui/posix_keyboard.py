@@ -25,6 +25,8 @@ from textual.message import Message
 from selam_cli.tui.hearing import Hearing, KeyboardGone, KeyListener
 from selam_cli.tui.key_parser import ASK_FOR_ALL
 
+_TELL_NO_MORE: Final = "".join(f"\x1b[?{mode}l" for mode in (1000, 1003, 1015, 1006, 1016, 1004, 2004, 2048))
+"""Mouse, focus, pastes and the window's size: what is told of them must not land in the shell."""
 _READ_BYTES: Final = 4_096
 
 
@@ -55,6 +57,8 @@ class PosixKeyboardDriver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         """Leave, with nothing of the keyboard's left on its way to the shell."""
+        if self._running:
+            self.write(_TELL_NO_MORE)
         self._running = False
         self._hearing.take_back(self.write, self._key_thread)
         super().stop_application_mode()

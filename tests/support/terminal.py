@@ -63,6 +63,10 @@ class Profile:
     """A link that carries one byte at a time, with so much time between two."""
     far_s: float = 0.0
     """A link on which everything takes so long, in both directions."""
+    counts_additions: bool = True
+    """Whether what `CSI = flags ; 2 u` adds is among the flags that are told; it is in force all the same."""
+    answers: bool = True
+    """Whether anything that is asked is answered."""
 
     def __str__(self) -> str:
         return self.name
@@ -70,7 +74,9 @@ class Profile:
 
 KITTY = Profile("kitty", tells_releases=True)
 XTERM_JS = Profile("xterm.js", tells_releases=True, repeats_as_presses=True)
+ALACRITTY = Profile("Alacritty", tells_releases=True, counts_additions=False)
 LEGACY = Profile("legacy")
+SILENT = Profile("silent", answers=False)
 LEGACY_WITHOUT_REPEATS = Profile("legacy without repeats", repeats=False)
 IN_PIECES = Profile("in pieces", tells_releases=True, cut_s=0.15)
 
@@ -98,7 +104,7 @@ class Terminal:
         self._incoming: deque[tuple[float, bytes]] = deque()
         self.display = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.display)
-        self._main_flags, self._alternate_flags = [0], [0]
+        self._main_flags, self._alternate_flags, self._pushed = [0], [0], [0]
         self._rest = b""
         self.modes_on: set[int] = set()
         self.watched_text = ""
@@ -363,7 +369,8 @@ class Terminal:
                     self.on_alternate_left()
             return False
         if found.re is _ATTRIBUTES:
-            self.send(b"\x1b[?62;22c")
+            if self.profile.answers:
+                self.send(b"\x1b[?62;22c")
             return True
         if found.re is _QUESTION:
             if self.kitty:
@@ -376,11 +383,14 @@ class Terminal:
     def _keyboard_flags(self, kind: bytes, number: int, how: int) -> None:
         stack = self._alternate_flags if self.alternate else self._main_flags
         if kind == b"?":
-            self.send(f"\x1b[?{stack[-1]}u".encode())
+            told = stack[-1] if self.profile.counts_additions else self._pushed[-1]
+            self.send(f"\x1b[?{told}u".encode())
         elif kind == b">":
             stack.append(number)
+            self._pushed.append(number)
         elif kind == b"<":
             del stack[max(1, len(stack) - max(1, number)) :]
+            del self._pushed[max(1, len(self._pushed) - max(1, number)) :]
         else:
             stack[-1] = {1: number, 2: stack[-1] | number, 3: stack[-1] & ~number}[how]
 

@@ -16,7 +16,7 @@ from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._xterm_parser import XTermParser
 
-from selam_cli.tui.key_parser import EventTypeParser, KeyboardFlags, KeyUp, Repeat, as_named
+from selam_cli.tui.key_parser import Attributes, EventTypeParser, KeyboardFlags, KeyUp, Repeat, as_named
 
 
 def parsed(sequence: str) -> list[object]:
@@ -149,7 +149,13 @@ def test_the_words_of_an_input_method_are_typed_however_long():
     assert "".join(key.character for key in keys) == words
 
 
-@pytest.mark.parametrize("sequence", ["\x1b[?62;22c", "\x1b[>83;40900;0c", "\x1b[5n", "\x1b[99;99!z"])
+def test_the_answer_about_the_terminal_is_no_key():
+    told, key = parsed("\x1b[?62;22ca")
+    assert isinstance(told, Attributes)
+    assert key.key == "a"
+
+
+@pytest.mark.parametrize("sequence", ["\x1b[>83;40900;0c", "\x1b[5n", "\x1b[99;99!z"])
 def test_a_sequence_that_is_unknown_holds_no_key_up(sequence):
     [key] = parsed(f"{sequence}a")
     assert key.key == "a"
