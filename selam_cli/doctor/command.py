@@ -89,7 +89,7 @@ def _status_of_signals(examining: asyncio.Future[None]) -> list[int]:
         examining.cancel()
 
     if sys.platform != "win32":
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             asyncio.get_running_loop().add_signal_handler(number, end, number)
     return status
 

@@ -11,19 +11,25 @@ import base64
 import contextlib
 import json
 import os
+import select
 import signal
 import sys
+import time
 from typing import Final
 
 VARIABLE: Final = "_SELAM_TERMINAL_MODES"
 
 RESET: Final = (
-    b"\x1b[<u\x1b[=0;1u"  # kitty keyboard flags: this screen's entry off the stack, then none on the one below it
+    b"\x1b\\"  # ends a string that was cut off in the middle; the escape sequence that follows ends any other
+    b"\x1b[<u"  # kitty keyboard flags: this screen's entry off the alternate screen's stack; the main one has its own
     b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # mouse reports
     b"\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?2026l"  # bracketed paste, focus, in-band resize, synchronised output
-    b"\x1b[?7h\x1b[?1049l\x1b[<u\x1b[=0;1u\x1b[0m\x1b[?25h\r"  # wrap, main screen (with its own key flags), cursor
+    b"\x1b[?7h\x1b[?1049l\x1b[0m\x1b[?25h\r"  # wrap, main screen, cursor
 )
 """Undoes what Textual's driver turns on; harmless where nothing was on."""
+
+WRITTEN_WITHIN_S: Final = 1.0
+_RETRY_S: Final = 0.05
 
 
 def remembered() -> dict[str, str]:
@@ -46,8 +52,12 @@ def remembered() -> dict[str, str]:
     return {VARIABLE: base64.b64encode(json.dumps([*modes, plain]).encode()).decode()}
 
 
-def restore(saved: str) -> None:
-    """Restore the terminal from what `remembered` saved. Never raises: a terminal that is gone needs nothing."""
+def restore(saved: str, *, only_in_foreground: bool = False) -> None:
+    """Restore the terminal from what `remembered` saved. Never raises: a terminal that is gone needs nothing.
+
+    Takes WRITTEN_WITHIN_S at most, because a terminal may be there and take nothing. `only_in_foreground`: not where
+    another job has the terminal now, to which the screen has given it back.
+    """
     if sys.platform == "win32" or not saved:
         return
     import termios  # noqa: PLC0415  # POSIX only
@@ -56,10 +66,25 @@ def restore(saved: str) -> None:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     with contextlib.suppress(OSError, ValueError, termios.error):
         *modes, controls = json.loads(base64.b64decode(saved))
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        characters = [control if isinstance(control, int) else bytes(control) for control in controls]
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
-            os.write(terminal, RESET)
-            characters = [control if isinstance(control, int) else bytes(control) for control in controls]
-            termios.tcsetattr(terminal, termios.TCSAFLUSH, [*modes, characters])
+            if only_in_foreground and os.tcgetpgrp(terminal) != os.getpgrp():
+                return
+            _write_in_time(terminal, RESET)
+            # Not TCSAFLUSH, which waits until all was written out.
+            termios.tcsetattr(terminal, termios.TCSANOW, [*modes, characters])
+            termios.tcflush(terminal, termios.TCIFLUSH)
         finally:
             os.close(terminal)
+
+
+def _write_in_time(descriptor: int, encoded: bytes) -> None:
+    """Write to a descriptor that does not block, for WRITTEN_WITHIN_S at most."""
+    end_at = time.monotonic() + WRITTEN_WITHIN_S
+    while encoded and (left_s := end_at - time.monotonic()) > 0:
+        try:
+            encoded = encoded[os.write(descriptor, encoded) :]
+        except BlockingIOError:  # its buffer is full, or another thread is writing
+            select.select([], [descriptor], [], min(left_s, _RETRY_S))
+            time.sleep(min(left_s, _RETRY_S / 10))

@@ -78,6 +78,10 @@ class Arrived(Message):
     """Something waits in the inbox."""
 
 
+class FrameDue(Message):
+    """The time has come to draw what waits."""
+
+
 class SelamScreen(App[int]):
     """The Textual app; its result is the process's exit status."""
 
@@ -231,9 +235,15 @@ class SelamScreen(App[int]):
         """Draw what came, or wait until the next frame is due."""
         wait_s = self._next_frame_at - time.monotonic()
         if wait_s > 0:
-            self.set_timer(wait_s, self._draw)
+            # The loop's own timer: Textual's never calls back where its time has passed before it begins to wait, as
+            # it has with less than about half a microsecond (Textual 8.2.8, `Timer._run` with `skip`).
+            asyncio.get_running_loop().call_later(wait_s, self.post_message, FrameDue())
         else:
             self._draw()
+
+    def on_frame_due(self) -> None:
+        """Draw what has come meanwhile."""
+        self._draw()
 
     def _draw(self) -> None:
         self._next_frame_at = time.monotonic() + FRAME_S
@@ -262,6 +272,8 @@ class SelamScreen(App[int]):
     def _on_engine_exited(self, state: ScreenState) -> None:
         if not self.is_running:
             return
+        if self._departures is not None:
+            self._departures.guard()
         if state.fatal is not None and not self._response.texts:
             self.action_leave(0)  # nothing was said that one would want to read; `run` says why
             return
@@ -279,6 +291,8 @@ class SelamScreen(App[int]):
         self._control.show(state)
 
     def _look(self) -> None:
+        if self._inbox and time.monotonic() > self._next_frame_at + _LOOK_EVERY_S:
+            self._draw()  # whatever was to say that something waits got lost
         now = self._now()
         self._show(aged(self.state, now))
         self.talk_key.look(now.monotonic_s)
@@ -335,6 +349,8 @@ class SelamScreen(App[int]):
         except OSError as error:  # no memory, no process to be had
             self._transcription.tell("error", f"The engine cannot be started: {error}.", "t tries it again.")
             return
+        if self._departures is not None:
+            self._departures.unguard()
         self._show(reduced(self.state, EngineRestarted(), self._now()))
         self.talk_key.on_engine_back()
         self._attend_to_engine()

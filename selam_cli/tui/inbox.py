@@ -20,6 +20,9 @@ class Inbox:
         self._waiting: list[object] = []
         self._lock = threading.Lock()
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
     def put(self, item: object) -> None:
         """Add an item, from any thread."""
         kind = type(item)

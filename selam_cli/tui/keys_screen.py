@@ -118,6 +118,7 @@ def run(mode: Mode, key: str) -> int:
     departures = leaving.Departures(lambda: None)
     app = KeysScreen(mode, key, departures)
     with departures.installed():
+        departures.guard()
         status = app.run()
     lines = [str(line) for line in app.log_of_keys.lines][-_PRINTED_LINES:]
     found = [fill(sentence, _PRINTED_COLUMNS) for sentence in verdict(app.log_of_keys, mode, key)]

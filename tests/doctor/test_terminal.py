@@ -72,7 +72,7 @@ def test_ctrl_c_leaves_as_it_was(a_file):
         assert left_as_found(terminal) == (True, 0, set())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_leaves_the_terminal_as_it_was(number, a_file):
     with doctor_in(KITTY, a_file) as terminal:
         terminal.wait_for_text(HELD)

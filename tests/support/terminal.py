@@ -154,6 +154,11 @@ class Terminal:
         return (self._alternate_flags if self.alternate else self._main_flags)[-1]
 
     @property
+    def flag_stacks(self) -> tuple[list[int], list[int]]:
+        """The stacks of the keyboard protocol's flags: the main screen's and the alternate one's."""
+        return self._main_flags, self._alternate_flags
+
+    @property
     def modes(self) -> list[object]:
         """The terminal driver's modes."""
         return termios.tcgetattr(self.slave)
@@ -292,6 +297,14 @@ class Terminal:
         self.display.resize(rows, columns)
         self._set_size(columns, rows)
         os.killpg(self.process.pid, signal.SIGWINCH)
+
+    def fill(self) -> None:
+        """Write to the terminal until it takes nothing more, as one whose link is frozen."""
+        writing = os.open(os.ttyname(self.slave), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, b" " * 1_024)
+        os.close(writing)
 
     def hang_up(self) -> None:
         """Close the window."""
@@ -466,4 +479,7 @@ class PlayedScreen(Terminal):
 def left_as_found(screen: Terminal) -> bool:
     """Tell whether a terminal's modes and flags, and its driver's modes, are what they were before the program."""
     modes = [mode for mode in screen.modes_on if mode not in {7, 25}]
-    return modes == [] and {7, 25} <= screen.modes_on and screen.flags == 0 and screen.modes == screen.modes_before
+    return (
+        modes == [] and {7, 25} <= screen.modes_on
+        and screen.flag_stacks == ([0], [0]) and screen.modes == screen.modes_before
+    )  # fmt: skip

@@ -216,7 +216,7 @@ def test_leaving_by_key_restores_the_terminal_and_no_release_reaches_the_shell(k
 
 
 @PROFILES
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGQUIT, 131)])
 def test_leaving_by_signal_restores_the_terminal(kitty, number, status):
     with played(kitty) as screen:
         until_ready(screen)
@@ -226,12 +226,25 @@ def test_leaving_by_signal_restores_the_terminal(kitty, number, status):
         assert ("quit", "") in screen.commands
 
 
-def test_a_hang_up_tells_the_engine_and_ends_at_once():
-    with played() as screen:
+@PROFILES
+@pytest.mark.parametrize("busy_s", [0.0, 0.05], ids=["quiet", "while it draws"])
+def test_a_hang_up_tells_the_engine_and_leaves_the_terminal_as_it_was(kitty, busy_s):
+    """The terminal may still be there: another pane, a supervisor or a multiplexer sends the signal."""
+    with played(kitty, busy_s=busy_s) as screen:
         until_ready(screen)
         os.kill(screen.process.pid, signal.SIGHUP)
+        os.kill(screen.process.pid, signal.SIGCONT)  # follows a hang-up in most shells and in systemd
         assert screen.wait_for_exit() == 129
         assert ("quit", "") in screen.commands
+        assert left_as_found(screen)
+
+
+def test_a_hang_up_on_a_frozen_link_ends_the_program():
+    with played() as screen:
+        until_ready(screen)
+        screen.fill()
+        os.kill(screen.process.pid, signal.SIGHUP)
+        assert screen.process.wait(PATIENCE_S) == 129
 
 
 def test_closing_the_window_ends_the_program():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
+from tests.support.needs import need_programs
 from tests.support.terminal import KITTY, LEGACY, LEGACY_WITHOUT_REPEATS, XTERM_JS, Profile, Terminal, left_as_found
 
 
@@ -51,6 +54,35 @@ def test_where_they_are_inferred_it_shows_what_it_learned():
         terminal.press("ctrl+c")
         assert terminal.wait_for_exit() == 0
         assert left_as_found(terminal)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL, signal.SIGSEGV])
+def test_whatever_ends_it_the_terminal_is_left_as_it_was(number):
+    with Terminal(["/bin/sh", "-c", '"$@"; cat', "sh", sys.executable, "-m", "selam_cli", "keys"], kitty=True) as shell:
+        shell.wait_for_text("says that it tells when a key is let go")
+        [screen] = psutil.Process(shell.process.pid).children()
+        screen.send_signal(number)
+        shell.wait_for(lambda: left_as_found(shell), "restored")
+        shell.wait_for(lambda: not screen.is_running(), "ended")
+
+
+def test_a_hang_up_while_it_is_stopped_leaves_the_terminal_to_the_shell():
+    need_programs("bash")
+    with Terminal(["/bin/bash", "--norc", "--noprofile", "-i"], environment={"PS1": "the shell> "}) as shell:
+        shell.wait_for_text("the shell> ")
+        shell.type(f"{sys.executable} -m selam_cli keys\r")
+        shell.wait_for_text("Auto-repeat: not seen yet")
+        [screen] = psutil.Process(shell.process.pid).children()
+        shell.press("ctrl+z")
+        shell.wait_for_text("Stopped")
+        shell.type("echo ba''ck\r")
+        shell.wait_for_text("back")
+        shell.play_for(0.1)
+        at_the_prompt = shell.modes
+        screen.send_signal(signal.SIGHUP)
+        screen.send_signal(signal.SIGCONT)
+        shell.wait_for(lambda: not screen.is_running(), "ended")
+        assert shell.modes == at_the_prompt
 
 
 def test_where_keys_do_not_repeat_it_says_tap():
