@@ -5,6 +5,7 @@ Nothing heavy is loaded and no model is asked for; only a model server that may 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from selam_cli.agent.rest.client import RestClient, TimeOuts
 from selam_cli.agent.rest.endpoint import SELAM_SPEECH_MODEL, Endpoint, selam_service, unusable
 from selam_cli.agent.speaking import espeak
 from selam_cli.agent.speaking.espeak_source import VOICE_NAMES
+from selam_cli.agent.speaking.trial import unusable as unusable_voice
 from selam_cli.agent.thinking.ollama import WITHIN_S, NotFound, find_ollama
 from selam_cli.agent.thinking.openai import ChatThinker
 from selam_cli.agent_settings import AgentSettings
@@ -38,6 +40,8 @@ class _Found:
     thinkers: list[Thinker] = field(default_factory=list)
     synthesizers: list[Synthesizer] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    of_this_machine: list[Synthesizer] = field(default_factory=list)
+    """Those synthesizers whose trial costs nobody anything."""
 
     def usable(self, endpoint: Endpoint) -> bool:
         """Say whether an endpoint can be asked; keep the reason where it can't."""
@@ -53,12 +57,15 @@ async def choose_engines(
     environment = os.environ if environment is None else environment
     rest, found = RestClient(TimeOuts.with_patience(settings.patience_s)), _Found()
     _hear(settings, rest, found)
-    await _think(settings, credentials, rest, found, environment)
     _speak(settings, credentials, rest, found)
+    _, silent = await asyncio.gather(
+        _think(settings, credentials, rest, found, environment), _try_voices(found.of_this_machine)
+    )
+    found.missing += silent
     return Engines(
         hearers=tuple(found.hearers),
         thinker=next(iter(found.thinkers), None),
-        synthesizers=tuple(found.synthesizers),
+        synthesizers=tuple(voice for voice in found.synthesizers if voice.languages),
         detect=language.detect,
         advice=_hearing_advice,
         no_model_advice=NO_MODEL_ADVICE,
@@ -144,6 +151,7 @@ def _speak(settings: AgentSettings, credentials: Credentials, rest: RestClient, 
         offline = espeak.Espeak.installed()
         if offline.languages:
             found.synthesizers.append(offline)
+            found.of_this_machine.append(offline)
         elif wanted == "espeak":
             found.missing.append(espeak.available() or "")
 
@@ -157,7 +165,20 @@ def _speak_with_sherpa(settings: AgentSettings, found: _Found) -> None:
     if reason is not None:
         found.missing.append(reason)
     elif folder is not None and settings.speaking_language is not None:
-        found.synthesizers.append(SherpaVoice(folder, settings.speaking_language))
+        voice = SherpaVoice(folder, settings.speaking_language)
+        found.synthesizers.append(voice)
+        found.of_this_machine.append(voice)
+
+
+async def _try_voices(voices: list[Synthesizer]) -> list[str]:
+    """Take from each voice the languages of which it makes no sound, so that the next best speaks them; say why."""
+    tried = [(voice, code) for voice in voices for code in sorted(voice.languages)]
+    outcomes = await asyncio.gather(*(unusable_voice(voice, code) for voice, code in tried))
+    for (voice, code), reason in zip(tried, outcomes, strict=True):
+        if reason is not None:
+            voice.languages -= {code}
+    await asyncio.gather(*(voice.close() for voice in voices if not voice.languages))
+    return [reason for reason in dict.fromkeys(outcomes) if reason is not None]
 
 
 def _speak_through(server: Endpoint, rest: RestClient, found: _Found, *, own: bool) -> None:

@@ -98,5 +98,8 @@ class Synthesizer(Protocol):
         `voice` is the session's (`core/catalog.py`); an engine without it takes the one of its own that fits best.
         """
 
+    def silence(self, language: str) -> str:
+        """Say that it makes no sound of a language that it should speak, and what helps."""
+
     async def close(self) -> None:
         """Let go of processes and connections."""

@@ -18,6 +18,9 @@ from selam_cli.agent.rest.endpoint import Endpoint, unusable
 from selam_cli.agent.rest.faults import Refusal
 from selam_cli.agent.rest.models import read_json
 from selam_cli.agent.speaking import espeak
+from selam_cli.agent.speaking.espeak import Espeak
+from selam_cli.agent.speaking.sherpa import SherpaVoice
+from selam_cli.agent.speaking.trial import is_silent
 from selam_cli.agent.thinking.ollama import WITHIN_S, NotFound, find_ollama
 from selam_cli.core.catalog import DEFAULT_VOICE, LANGUAGES, VOICES
 from selam_cli.doctor.case import Case
@@ -27,8 +30,9 @@ from selam_cli.doctor.in_time import in_thread
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LOOK_WITHIN_S: Final = 15.0
+LOOK_WITHIN_S: Final = 25.0
 ANSWER_WITHIN_S: Final = 4.0
+SPEAK_WITHIN_S: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class _Seen:
 
     engines: Engines
     absent: dict[str, str]
+    voice: Finding | None = None
+    """What came of having a server's voice speak."""
 
 
 async def check_engines(case: Case) -> AsyncGenerator[Finding, None]:
@@ -59,6 +65,8 @@ async def check_engines(case: Case) -> AsyncGenerator[Finding, None]:
         for name, reason in seen.absent.items():
             if name.startswith(f"agent.{part}."):
                 yield skipped(name, reason)
+    if seen.voice is not None:
+        yield seen.voice
     async for finding in _servers(case):
         yield finding
 
@@ -67,7 +75,7 @@ async def _look(case: Case) -> _Seen:
     engines = await choose_engines(case.agent, case.key.credentials, case.environment)
     try:
         absent = {name: reason async for name, reason in _absent(case, engines)}
-        return _Seen(engines, absent)
+        return _Seen(engines, absent, await _spoken(case, engines))
     finally:
         await engines.close()
 
@@ -164,6 +172,24 @@ def _speaking(case: Case, engines: Engines) -> Finding:
         return ok("agent.speaking", f"It speaks {told}.")
     lack = f"It speaks {told}, and not {_name(code)}, the language of these settings: its answers are text."
     return (warning if _matters(case) else ok)("agent.speaking", lack, engines.no_voice_advice(code))
+
+
+async def _spoken(case: Case, engines: Engines) -> Finding | None:
+    """Have a server's voice say a sentence, where conversations would hear it; the agent itself tries only its own."""
+    code = _language(case)
+    voice = engines.synthesizer(code)
+    if voice is None or voice.name in {Espeak.name, SherpaVoice.name} or not _matters(case):
+        return None
+    try:
+        async with asyncio.timeout(SPEAK_WITHIN_S):
+            if await is_silent(voice, code):
+                return warning("agent.speaking.voice", voice.silence(code), "")
+    except TimeoutError:
+        told = f"{voice.name} made no sound within {SPEAK_WITHIN_S:.0f} s."
+        return warning("agent.speaking.voice", told, "Look whether it runs, and with which model.")
+    except EngineFault as fault:
+        return warning("agent.speaking.voice", fault.message, "")
+    return ok("agent.speaking.voice", f"{voice.name} was heard: it speaks {_name(code)}.")
 
 
 def _names(codes: Iterable[str]) -> str:

@@ -22,9 +22,12 @@ MARKS = {
 }  # fmt: skip
 
 
-def write_tiny_voice(folder: Path, marks: dict[str, str] | None = None) -> None:
-    """Write model and tokens as they are published; `marks` are the model's own notes of what it is."""
-    tone = (0.4 * np.sin(2 * np.pi * TONE_HZ * np.arange(LETTER) / RATE_HZ)).astype(np.float32)
+def write_tiny_voice(folder: Path, marks: dict[str, str] | None = None, *, level: float = 0.4) -> None:
+    """Write model and tokens as they are published; `marks` are the model's own notes of what it is.
+
+    With a `level` of 0 it makes nothing but silence.
+    """
+    tone = (level * np.sin(2 * np.pi * TONE_HZ * np.arange(LETTER) / RATE_HZ)).astype(np.float32)
     constants = {"one": [1], "two": [2], "form": [1, 1, -1]}
     nodes = [
         helper.make_node("Shape", ["x"], ["shape"]),

@@ -75,6 +75,10 @@ class Espeak:
             making.cancel()
             await asyncio.wait({making})
 
+    def silence(self, language: str) -> str:
+        """Say that its installation is not whole."""
+        return f"{self.name} makes no sound of {LANGUAGES[language].name}: install it again, with its data."
+
     async def close(self) -> None:
         """End all processes."""
         for source in self._sources:

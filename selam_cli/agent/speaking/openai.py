@@ -72,6 +72,11 @@ class SpeechSynthesizer:
                 self._format = format_at
                 return
 
+    def silence(self, language: str) -> str:
+        """Say that its server answers with silence."""
+        told = f"{self._endpoint.shown} makes no sound of {LANGUAGES[language].name}."
+        return f"{told} Name another model or server as speaking_model or speaking_url in the settings file."
+
     async def close(self) -> None:
         """The connections are the client's, and closed with it."""
 

@@ -22,6 +22,8 @@ from selam_cli.sound.resample import Resampler
 from selam_cli.user_path import expanded
 
 TOKENS_NAME: Final = "tokens.txt"
+DICTIONARIES_NAME: Final = "espeak-ng-data"
+"""The folder that comes with voices whose pronunciation is espeak-ng's."""
 
 _AT_MOST_CHARACTERS: Final = 300
 """What is asked for at once: a model may write a sentence without end, and nothing sounds before all of it is made."""
@@ -34,6 +36,7 @@ class SherpaVoice:
 
     def __init__(self, folder: Path, language: str, *, workers: int = 2) -> None:
         self.languages = frozenset({language})
+        self._folder = folder
         folder = expanded(folder)
         self.pool = WorkerPool(
             Program(
@@ -60,6 +63,13 @@ class SherpaVoice:
             resampler = Resampler(answer["rate_hz"], WIRE_RATE_HZ)
             yield resampler.process(np.frombuffer(answer.get("body", b""), "<i2")).tobytes()
             yield resampler.flush().tobytes()
+
+    def silence(self, language: str) -> str:
+        """Say that the model is silent; of those that need espeak-ng's pronunciation, as Piper's, it is known why."""
+        told = f"The voice in {self._folder} (sherpa-onnx) is silent: it makes no sound of {LANGUAGES[language].name}."
+        needs_espeak = (self._folder.expanduser() / DICTIONARIES_NAME).is_dir()
+        why = " sherpa-onnx 2.0 no longer has the pronunciation that Piper's voices need." if needs_espeak else ""
+        return f"{told}{why} Name another as speaking_model in the settings file, such as one of Meta's MMS."
 
     async def close(self) -> None:
         """End the workers."""

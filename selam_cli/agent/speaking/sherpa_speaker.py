@@ -19,7 +19,7 @@ class SherpaSpeaker:
         model, tokens = sherpa.model_in(self._folder), self._folder / sherpa.TOKENS_NAME
         if model is None or not tokens.read_bytes().strip():  # without a letter the library is silent
             raise EngineFault("session_error", sherpa.unusable(self._folder))
-        lexicon, dictionaries = self._folder / "lexicon.txt", self._folder / "espeak-ng-data"
+        lexicon, dictionaries = self._folder / "lexicon.txt", self._folder / sherpa.DICTIONARIES_NAME
         vits = sherpa_onnx.OfflineTtsVitsModelConfig(
             model=str(model),
             tokens=str(tokens),

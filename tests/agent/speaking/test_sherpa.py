@@ -7,18 +7,21 @@ import signal
 import numpy as np
 import pytest
 
+from selam_cli.agent.choice import choose_engines
 from selam_cli.agent.hearing import in_workers
+from selam_cli.agent.pipeline import Pipeline
 from selam_cli.agent.responder import EngineFault
 from selam_cli.agent.speaking import sherpa
 from selam_cli.agent.speaking.espeak import Espeak
 from selam_cli.agent.speaking.sherpa import SherpaVoice
 from selam_cli.agent_settings import AgentSettings
 from selam_cli.core.protocol import AudioChunk, StartSession
+from selam_cli.credentials import Credentials
 from tests.agent.conftest import server  # noqa: F401  # a fixture
 from tests.agent.test_server import CLOSING, caller, chunks
 from tests.support.damage import damage_file
-from tests.support.embedded_agent import embedded_agent
-from tests.support.needs import need
+from tests.support.embedded_agent import NOBODY, embedded_agent
+from tests.support.needs import need, need_programs
 from tests.support.openai_server import replies, says
 from tests.support.speech import spoken
 
@@ -124,7 +127,7 @@ def test_what_is_missing_is_said_without_loading_anything(library, tmp_path, mon
     assert "pip install 'selam-voice[sherpa]'" in sherpa.available(tmp_path, "so")
 
 
-async def test_the_agent_answers_in_somali_with_it_and_says_where_its_model_is_none(tiny_voice, server):  # noqa: F811
+async def test_the_agent_answers_in_somali_with_it(tiny_voice, server):  # noqa: F811
     server.answers = {
         "audio/transcriptions": replies({"text": "Sidee tahay maanta?"}), "chat/completions": says("Waan fiicanahay."),
     }  # fmt: skip
@@ -132,22 +135,43 @@ async def test_the_agent_answers_in_somali_with_it_and_says_where_its_model_is_n
         hearing_url=server.base_url, thinking_url=server.base_url, thinking_model="m",
         speaking="sherpa", speaking_model=str(tiny_voice), speaking_language="so",
     )  # fmt: skip
-    for damage in (None, "without marks"):
-        if damage is not None:
-            damaged(tiny_voice, damage)
-        async with embedded_agent(settings) as agent, caller(agent.url, StartSession("ubax", language="so")) as user:
-            for turn in (1, 2):
-                await user.say(*chunks(spoken("Hello there.")), AudioChunk(CLOSING))
-                sound = (await user.until("audio_end", turn))["total_chunks"]
-                assert user.payloads("response")[-1]["text"] == "Waan fiicanahay."
-                errors = [(error["type"], error["message"]) for error in user.payloads("error")]
-                if damage is None:
-                    assert (sound > 4, errors) == (True, [])
-                else:
-                    assert (sound, errors) == (0, [("session_error", sherpa.unusable(tiny_voice))] * turn)
-            voices = [type(voice) for voice in agent.engines.synthesizers]
+    async with embedded_agent(settings) as agent, caller(agent.url, StartSession("ubax", language="so")) as user:
+        for turn in (1, 2):
+            await user.say(*chunks(spoken("Hello there.")), AudioChunk(CLOSING))
+            assert (await user.until("audio_end", turn))["total_chunks"] > 4
+            assert user.payloads("response")[-1]["text"] == "Waan fiicanahay."
+        assert not user.payloads("error")
+        voices = [type(voice) for voice in agent.engines.synthesizers]
     assert voices[0] is SherpaVoice
     assert set(voices) <= {SherpaVoice, Espeak}, "the other languages are espeak-ng's"
+
+
+@pytest.mark.parametrize("lacks", ["any sound", "its front end", "its marks"])
+async def test_a_voice_that_speaks_nothing_is_told_before_anybody_talks_and_the_next_best_speaks(tiny_voice, lacks):
+    """As Piper's voices do with sherpa-onnx 2.0, which has no espeak-ng inside: they load, and are silent."""
+    from tests.support.tiny_voice import write_tiny_voice  # noqa: PLC0415  # it loads onnx
+
+    if lacks == "its marks":
+        damaged(tiny_voice, "without marks")
+    else:
+        write_tiny_voice(tiny_voice, level=0.0)
+    if lacks == "its front end":
+        (tiny_voice / "espeak-ng-data").mkdir()
+    settings = AgentSettings(
+        speaking="sherpa", speaking_model=str(tiny_voice), speaking_language="en", hearing="none", thinking="none"
+    )
+    engines = await choose_engines(settings, Credentials(), NOBODY)
+    try:
+        (told,) = engines.missing
+        assert told in Pipeline(engines).greeting("aria")
+        assert str(tiny_voice) in told
+        assert "as speaking_model in the settings file" in told
+        assert ("Piper" in told) == (lacks == "its front end")
+        assert not any(isinstance(voice, SherpaVoice) for voice in engines.synthesizers)
+        need_programs("espeak-ng")
+        assert isinstance(engines.synthesizer("en"), Espeak)
+    finally:
+        await engines.close()
 
 
 async def test_the_agent_says_where_the_model_that_hears_is_none(library, tmp_path, server):  # noqa: F811
