@@ -22,10 +22,11 @@ def main() -> None:
     _leave_at_once_on_interrupt()
     from selam_cli.cli import run  # noqa: PLC0415  # after the streams are safe
     from selam_cli.core.redaction import Redactor, secrets_of_environment  # noqa: PLC0415
-    from selam_cli.output import guard_standard_output  # noqa: PLC0415
+    from selam_cli.output import guard_standard_output, make_readable  # noqa: PLC0415
     from selam_cli.redacted_output import redact_uncaught  # noqa: PLC0415
 
     guard_standard_output()
+    make_readable(sys.stdout, sys.stderr)
     redact_uncaught(Redactor.of(secrets_of_environment(os.environ)))
     _leave_at_once_on_interrupt(on=False)
     status = run(sys.argv[1:])

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from selam_cli.core.catalog import DEFAULT_VOICE, LANGUAGES, VOICES, Voice, voices_for
-from selam_cli.core.plain_text import plain_json, plain_line
+from selam_cli.core.plain_text import plain_line
+from selam_cli.output import json_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -117,4 +118,4 @@ def _described(voice: Voice) -> str:
 
 
 def _print_json(value: object) -> None:
-    print(plain_json(value))  # noqa: T201  # its output
+    print(json_line(value))  # noqa: T201  # its output

@@ -7,12 +7,17 @@ A disk that is full, a quota, a limit: each is an error on the descriptor when t
 
 from __future__ import annotations
 
+import codecs
 import io
+import json
 import os
 import select
 import sys
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TextIO
 
+from selam_cli.core.ascii_kin import kin, kin_of_same_width
+from selam_cli.core.plain_text import plain_json
 from selam_cli.errors import SelamError
 
 STANDARD_OUTPUT: Final = "Standard output"
@@ -25,6 +30,44 @@ class Unwritten(SelamError):
     def __init__(self, what: str, error: OSError) -> None:
         reason = error.strerror or "an unknown fault"
         super().__init__(f"{what} cannot be written: {reason}.", "Make room there, or send it elsewhere.")
+
+
+READABLE: Final = "selam-voice.readable"
+READABLE_IN_CELLS: Final = "selam-voice.readable-in-cells"
+"""Names of error handlers for encodings: what the encoding lacks is replaced by its kin in ASCII, never fatal."""
+
+
+def _replacing(replaced: Callable[[str], str]) -> Callable[[UnicodeError], tuple[str, int]]:
+    def handler(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        return replaced(error.object[error.start : error.end]), error.end
+
+    return handler
+
+
+codecs.register_error(READABLE, _replacing(kin))
+codecs.register_error(READABLE_IN_CELLS, _replacing(kin_of_same_width))
+
+
+def make_readable(*streams: TextIO | None, errors: str = READABLE) -> None:
+    """Have streams replace what their encoding lacks."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def encoded_for(text: str, encoding: str | None) -> bytes:
+    """Return a text as a stream of an encoding takes it; None stands for UTF-8."""
+    return text.encode(encoding or "utf-8", READABLE)
+
+
+def json_line(value: object) -> str:
+    """Return JSON for standard output: UTF-8, and on a stream of another encoding ASCII, which is UTF-8 as well."""
+    line = plain_json(value)
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8":
+        return line
+    return json.dumps(json.loads(line))
 
 
 def write_all(descriptor: int, encoded: bytes) -> None:

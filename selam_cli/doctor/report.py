@@ -12,9 +12,10 @@ from typing import Final, Protocol
 from rich.console import Console
 from rich.text import Text
 
-from selam_cli.core.plain_text import plain_json, plain_line
+from selam_cli.core.plain_text import plain_line
 from selam_cli.core.redaction import Redactor
 from selam_cli.doctor.finding import Finding, Status
+from selam_cli.output import json_line
 
 _STYLES: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
 _INDENT: Final = 11
@@ -92,9 +93,6 @@ class PlainFace:
     """Lines for a person: no spinner, nothing that is told by colour alone, for a screen reader reads them too."""
 
     def __init__(self) -> None:
-        # A locale that lacks our signs costs these signs, never the report.
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="replace")
         self._console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
     def opening(self, versions: Mapping[str, str]) -> None:
@@ -148,8 +146,6 @@ class JsonFace:
 
     def __init__(self) -> None:
         self._began_at = time.monotonic()
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8")
 
     def opening(self, versions: Mapping[str, str]) -> None:
         """Write `system`."""
@@ -174,4 +170,4 @@ class JsonFace:
 
     def _write(self, event: str, **fields: object) -> None:
         line = {"event": event, "t": round(time.monotonic() - self._began_at, 3), **fields}
-        print(plain_json(line), flush=True)  # noqa: T201  # its output
+        print(json_line(line), flush=True)  # noqa: T201  # its output

@@ -235,7 +235,7 @@ class _Turn:
             for label, text in (("You: ", heard), ("Agent: ", answer)):
                 if text:
                     shown = self._redactor.shown_speech(text)
-                    os.write(self._streams.output_fd, f"{label}{shown}\n".encode())
+                    os.write(self._streams.output_fd, self._streams.for_output(f"{label}{shown}\n"))
 
     def _save(self) -> SelamError | None:
         if self._question.out is None:
@@ -267,7 +267,7 @@ class _Progress:
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            os.write(self._streams.error_fd, text.encode())
+            os.write(self._streams.error_fd, self._streams.for_error(text))
 
 
 async def _standard_input() -> AsyncIterator[bytes]:

@@ -172,7 +172,7 @@ def _started(arguments: Sequence[str], environment: Mapping[str, str]) -> subpro
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment,
+        env={**environment, "PYTHONIOENCODING": "utf-8"},  # its last words are read here, not by a terminal
         bufsize=0,
         **_own_group(),
     )

@@ -13,6 +13,7 @@ import sys
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.redaction import Redactor
 from selam_cli.log_file import LogFile, log_path, log_to
+from selam_cli.output import encoded_for
 
 
 class StandardStreams:
@@ -25,6 +26,7 @@ class StandardStreams:
         self._redactor = redactor or Redactor()
         sys.stdout.flush()
         sys.stderr.flush()
+        self._output_encoding, self._error_encoding = sys.stdout.encoding, sys.stderr.encoding
         self.output_fd = os.dup(1)
         self.error_fd = os.dup(2)
         self.log = LogFile(log_path(), 2, 1)
@@ -34,7 +36,15 @@ class StandardStreams:
     def say(self, sentence: str) -> None:
         """Write a line to the user's standard error; never raises, for nobody may be reading."""
         with contextlib.suppress(OSError):
-            os.write(self.error_fd, f"{plain_line(self._redactor.line(sentence))}\n".encode())
+            os.write(self.error_fd, self.for_error(f"{plain_line(self._redactor.line(sentence))}\n"))
+
+    def for_output(self, text: str) -> bytes:
+        """Return a text as standard output takes it."""
+        return encoded_for(text, self._output_encoding)
+
+    def for_error(self, text: str) -> bytes:
+        """Return a text as standard error takes it."""
+        return encoded_for(text, self._error_encoding)
 
     def give_back(self) -> None:
         """Point the originals at where they led before."""

@@ -22,6 +22,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.message import Message
 
+from selam_cli.output import READABLE_IN_CELLS, make_readable
 from selam_cli.tui.hearing import Hearing, KeyboardGone, KeyListener
 from selam_cli.tui.key_parser import ASK_FOR_ALL
 
@@ -40,6 +41,7 @@ class PosixKeyboardDriver(LinuxDriver):
         if sys.__stdout__ is not None and not os.isatty(2):
             # Textual draws on the standard error, which may be kept in a file; the screen belongs on the terminal.
             self._file = sys.__stdout__
+        make_readable(self._file, errors=READABLE_IN_CELLS)
         self._hearing = Hearing(self.listener, ASK_FOR_ALL)
         self._modes: list[Any] | None = None
         self._running = self._suspended = self._interrupted = False

@@ -32,6 +32,16 @@ def until_ready(screen: PlayedScreen) -> None:
         screen.wait_for(lambda: "hold space  " in screen.text, "releases are told")
 
 
+def test_in_a_locale_of_plain_ascii_the_screen_can_be_read():
+    ascii_alone = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    with played(environment=ascii_alone) as screen:
+        until_ready(screen)
+        screen.press(" ")
+        screen.wait_for_text("LISTENING")
+        assert screen.text.isascii()
+        assert "\\u" not in screen.text
+
+
 # --- push to talk -----------------------------------------------------------------------------------------------------
 
 
