@@ -123,7 +123,8 @@ class PreRoll:
     the key's own time, never more than the setting back.
     """
 
-    SLACK_MS: Final = 700
+    SLACK_MS: Final = 3_500
+    """What a hold that a stalled link cut in two may reach back to."""
 
     def __init__(self, length_ms: int) -> None:
         self._length_ms = length_ms

@@ -6,8 +6,9 @@ Pure: no clock, no input. Times are seconds of one monotonic clock, handed in. A
 A tap latches the microphone open until the next tap; a hold ends with the key. Where the terminal tells releases this
 is simple. Most do not: there, a held key is known only by its auto-repeat, and its release by the silence that follows.
 The delay before the first repeat and the interval after it are the user's own settings, so they are learned. A release
-inferred too early is taken back by the next repeat (`Action.RESUME`); the engine joins the pieces. A mouse button is a
-key whose release is always told.
+inferred too early is taken back by the next repeat (`Action.RESUME`), and the engine joins the pieces; how long that
+may take depends on keyboard and link (`key_rhythm`). Some terminals tell each repeat as a release and a repeat; which
+releases are none is decided in `repeat_pairs`. A mouse button is a key whose release is always told.
 
     IDLE ── key ──► PRESSED ── repeat ──► HELD ── released ──► IDLE, or ENDING while that is only inferred
                        └── it was a tap ──► LATCHED ── key ──► SPENT ── let go ──► IDLE
@@ -16,183 +17,41 @@ key whose release is always told.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from enum import Enum, StrEnum
-from statistics import median
 from typing import Final
 
+from selam_cli.core import talk_steps as times
+from selam_cli.core.key_rhythm import AT_ONCE_S, FIRST_REPEAT_RANGE_S, FIRST_REPEAT_S, RESUME_WITHIN_S, Rhythm
+from selam_cli.core.repeat_pairs import RepeatPairs
+from selam_cli.core.talk_steps import Action, Mode, Stage, Step
 
-class Mode(StrEnum):
-    """What the talk key does."""
-
-    AUTO = "auto"
-    """A hold talks while it lasts, a tap talks until the next tap."""
-    HOLD = "hold"
-    """Only a hold talks."""
-    TOGGLE = "toggle"
-    """Every press starts or stops, however long it is."""
-    OPEN = "open"
-    """The microphone is open; a press switches the listening of the agent."""
-
-
-class Action(Enum):
-    """What follows from a key."""
-
-    START = "start"
-    STOP = "stop"
-    RESUME = "resume"
-    """The last STOP was wrongly inferred: the same utterance goes on."""
-    LATCH = "latch"
-    """It was a tap: the microphone stays open."""
-    TOGGLE = "toggle"
-    """In open mode: switch the agent's listening."""
-    WARN = "warn"
-    """The longest utterance is nearly reached."""
-
-
-class Stage(Enum):
-    """Where the key stands."""
-
-    IDLE = "idle"
-    PRESSED = "pressed"
-    HELD = "held"
-    LATCHED = "latched"
-    ENDING = "ending"
-    """A release was inferred; a key soon after means that it was not one."""
-    SPENT = "spent"
-    """The key that ended the talk, or was down when it was ended otherwise, may still be down."""
-    DOUBT = "doubt"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """An action and the monotonic time in seconds at which it holds (of the key itself, where a key caused it)."""
-
-    action: Action
-    at: float
-    inferred: bool = False
-    """A STOP that was concluded from silence: a RESUME may still take it back, for `RESUME_WITHIN_S`."""
-
-
-TAP_S: Final = 0.25
-"""A told release sooner than this makes the press a tap."""
-
-FIRST_REPEAT_S: Final = 0.80
-"""No repeat by then means a tap, until the keyboard's own delay is learned (usual ones: 0.25 to 0.66 s)."""
-
-FIRST_REPEAT_RANGE_S: Final = (0.45, 1.30)
-GAP_S: Final = 0.35
-"""Silence that means a release, until the keyboard's own interval is learned (usual ones: 25 to 90 ms)."""
-
-GAP_RANGE_S: Final = (0.18, 0.60)
-RESUME_WITHIN_S: Final = 0.30
-"""So long after an inferred release a key means that it was none; only then is the utterance over for the server."""
-
-DOUBT_S: Final = 0.20
-"""A repeat is followed by another within this; a press is not."""
-
-DOUBT_AFTER_LATCH_S: Final = 2.2
-"""The slowest delay before auto-repeat that systems offer, with room for a stall."""
-
-RELEASE_LOST_S: Final = 1.5
-"""Repeats came and stopped, and no release was told: it was lost on the way."""
-
-NEVER_REPEATED_S: Final = 3.0
-"""The same for a key that does not even begin to repeat, on a keyboard that is known to (slowest delay: 2 s)."""
-
-WARN_BEFORE_S: Final = 10.0
-_SETTLED: Final = 24
-"""Intervals that must have been seen before their longest says how long the next may be."""
-
-_NO_STALL_S: Final = 0.005
-"""Keys closer than this were read in one go after a stall: their distance teaches nothing."""
+__all__ = ["Action", "Mode", "PushToTalk", "Stage", "Step"]
 
 _TALKING: Final = frozenset({Stage.PRESSED, Stage.HELD, Stage.LATCHED})
-
-
-class Rhythm:
-    """The keyboard's auto-repeat as learned: the delay before the first repeat, the interval between the others."""
-
-    def __init__(self) -> None:
-        self._intervals: deque[float] = deque(maxlen=96)  # about 3 s of repeats, kept across holds; all in seconds
-        self._first_delay: float | None = None
-        self._candidate: float | None = None
-        self._confirmations = 0
-
-    def first(self, delay: float) -> None:
-        """Note the time from a press to the key after it: a delay only if further repeats confirm it."""
-        self._candidate, self._confirmations = delay, 0
-
-    def next(self, interval: float) -> None:
-        """Note the time from one repeat to the next."""
-        if interval < _NO_STALL_S:
-            return
-        self._intervals.append(min(interval, GAP_RANGE_S[1]))
-        self._confirmations += 1
-        # Two quick taps also look like a press and its first repeat; a third and a fourth key make it a hold.
-        if self._candidate is not None and self._confirmations >= 2:
-            known = self._first_delay
-            self._first_delay = self._candidate if known is None else max(self._candidate, 0.9 * known)
-            self._candidate = None
-
-    @property
-    def first_delay(self) -> float | None:
-        """The delay before the first repeat; None until a whole hold was seen."""
-        return self._first_delay
-
-    @property
-    def interval(self) -> float | None:
-        """The median interval of the last repeats; None where none were seen."""
-        return median(self._intervals) if self._intervals else None
-
-    @property
-    def longest_interval(self) -> float | None:
-        """The longest of them; what it is above the median is the link's jitter."""
-        return max(self._intervals, default=None)
-
-    def first_deadline(self) -> float:
-        """Seconds after a press by which a held key must have repeated."""
-        if self._first_delay is None:
-            return FIRST_REPEAT_S
-        low, high = FIRST_REPEAT_RANGE_S
-        return min(max(1.5 * self._first_delay + 0.15, low), high)
-
-    def gap_deadline(self) -> float:
-        """Seconds after a repeat by which the next must have come: wide enough for the jitter seen so far.
-
-        A link that delays each key by up to J makes intervals of up to the keyboard's own and J, so the longest of the
-        last few seconds, and a little, is enough; a multiple of it would be too slow. The median's part keeps a slow
-        keyboard's release within reach of a resumption after a stall.
-        """
-        if len(self._intervals) < _SETTLED:
-            return GAP_S
-        wanted = max(1.15 * max(self._intervals) + 0.06, 2.2 * median(self._intervals))
-        return min(max(wanted, GAP_RANGE_S[0]), GAP_RANGE_S[1])
 
 
 class PushToTalk:
     """The talk key's machine; see the module's text for its stages."""
 
-    def __init__(self, mode: Mode = Mode.AUTO, *, release_told: bool = False, max_talk_s: float = 120.0) -> None:
+    def __init__(
+        self, mode: Mode = Mode.AUTO, *, release_told: bool = False, max_talk_s: float = 120.0, far: bool = False
+    ) -> None:
         self.mode = mode
         self.release_told = release_told
         """Whether the terminal proved that it tells releases; may become true at any time."""
         self.stage = Stage.IDLE
         self._max_talk_s = max_talk_s
-        self.rhythm = Rhythm()
+        self.rhythm = Rhythm(far=far)
+        self.pairs = RepeatPairs()
         self._doubt_from = Stage.IDLE
-        self._started = 0.0
-        self._pressed = 0.0
-        self._last = float("-inf")
-        self._down = False
-        self._by_button = False
-        self._earliest = 0.0
+        self._started = self._pressed = self._earliest = 0.0
+        self._last = self._key_at = float("-inf")
+        self._down = self._blurred = self._focus_came_back = False
+        self._let_go_last = self._by_button = False
         self._repeats = 0
-        self._repeats_told = False
-        self._resumed = False
-        self._warned = False
-        self._others_pressed = False
+        self._repeats_told = self._resumed = self._warned = self._others_pressed = False
+        self._resume_within_s = RESUME_WITHIN_S
+        self._silence: float | None = None
+        self._ended_from = Stage.IDLE
 
     @property
     def talking(self) -> bool:
@@ -204,18 +63,24 @@ class PushToTalk:
         """Whether it goes on going out with the key let go."""
         return self.stage is Stage.LATCHED or (self.stage is Stage.DOUBT and self._doubt_from is Stage.LATCHED)
 
+    @property
+    def key_down(self) -> bool:
+        """Whether the key is down as far as was told; a release that may be half of a repeat does not count yet."""
+        return self._down or self.pairs.deadline is not None
+
     def deadline(self) -> float | None:
         """The time at which `tick` is due; None where nothing is to come without a key."""
-        due = [time for time in (self._stage_deadline(), self._cap_deadline()) if time is not None]
+        dues = self._stage_deadline(), self._cap_deadline(), self.pairs.deadline
+        due = [time for time in dues if time is not None]
         return min(due, default=None)
 
     def tick(self, now: float) -> list[Step]:
         """Take note of the time; all input up to `now` must have been fed before."""
-        steps: list[Step] = []
+        steps = self._counted(now)
         cap = self._cap_deadline()
         if cap is not None and now >= cap:
             if self._warned:
-                return [self._stop(now, Stage.SPENT)]
+                return [*steps, self._stop(now, Stage.SPENT)]
             self._warned = True
             steps.append(Step(Action.WARN, now))
         due = self._stage_deadline()
@@ -227,37 +92,43 @@ class PushToTalk:
         After a stall, `since` is the earliest time at which the key may have gone down: what was said since then
         belongs to the utterance, and a release that waited behind the press is not taken for a tap's.
         """
-        if self.mode is Mode.OPEN:
-            return self._press_open(now)
+        if self.pairs.completed(now, told_repeat=False, stalled=since is not None):
+            self._down = True
+            return self._repeated(now)
         # Some terminals tell releases, but repeats as presses (xterm.js): a key that is down cannot be pressed.
-        told_repeat = self.release_told and self._down and now - self._last < RELEASE_LOST_S
-        self._down = True
-        if self._held_by_button:
-            return []
-        return self._expired(now) + self._key(now, told_repeat=told_repeat, since=now if since is None else since)
+        told_repeat = self.release_told and self._down and now - self._last < times.RELEASE_LOST_S
+        steps = self._counted()
+        if told_repeat:
+            self.pairs.plain_repeat()
+        return steps + self._pressed_anew(now, now if since is None else since, told_repeat=told_repeat)
 
     def repeat(self, now: float) -> list[Step]:
         """Take a press that the terminal told to be a repeat."""
-        if self.mode is Mode.OPEN:
-            self._last = now
-            return []
-        if self._held_by_button:
-            return []
-        return self._expired(now) + self._key(now, told_repeat=True, since=now)
+        if self.pairs.completed(now, told_repeat=True):
+            self._down = True
+        elif self._down:
+            self.pairs.plain_repeat()
+        elif self._focus_came_back:
+            # kitty on X11: a key that was down when the focus went is told as repeats alone when it is next held.
+            return self._pressed_anew(now, now, told_repeat=False)
+        elif self.pairs.completed_late(now):
+            self._down = True
+            return self._released_in_vain(now)
+        return self._repeated(now)
 
     def release(self, now: float) -> list[Step]:
         """Take a told release: from here on, releases are told."""
         self.release_told = True
-        self._down = False
-        if self._held_by_button:
-            return []
-        return self._let_go(now)
+        steps = self._counted()
+        self._down = self._focus_came_back = False
+        counts_at = self.pairs.release(now)
+        return steps if counts_at is None else steps + self._let_go_of_key(counts_at)
 
     def press_button(self, now: float) -> list[Step]:
         """Take a press of the mouse button that talks: as the key's, but its release is told everywhere."""
         if self.mode is Mode.OPEN:
             return self._press_open(now)
-        steps = self._expired(now)
+        steps = self._counted() + self._expired(now)
         if self.latched:
             return [*steps, self._stop(now, Stage.IDLE)]
         if self.talking:
@@ -268,25 +139,36 @@ class PushToTalk:
         """Take its release."""
         return self._let_go(now) if self._held_by_button else []
 
-    def other(self) -> None:
+    def other(self) -> list[Step]:
         """Take note of another key: auto-repeat moves to it, so the talk key's silence proves nothing from here on."""
         self._others_pressed = True
+        return self._counted()
 
     def blur(self, now: float) -> list[Step]:
         """Take note that the terminal lost the focus: a held key's release will not be told, a latch goes on."""
-        self._down = False
-        return [] if self.latched else self.stop(now, Stage.IDLE)
+        steps = self._counted()
+        self.pairs.forget()
+        self._down = self._focus_came_back = False
+        self._blurred = True
+        return steps if self.latched else steps + self.stop(now, Stage.IDLE)
+
+    def focus(self) -> None:
+        """Take note that it has the focus: what is held now was pressed here, whatever it is told as."""
+        self._focus_came_back = self._blurred and not self._down
+        self._blurred = False
 
     def stop(self, now: float, after: Stage = Stage.SPENT) -> list[Step]:
         """Stop whatever the key is doing: a dialogue opened, or the program leaves."""
+        steps = self._counted()
         if self.talking:
-            return [self._stop(now, after)]
+            return [*steps, self._stop(now, after)]
         if self.stage is not Stage.IDLE:
             self.stage = after
-        return []
+        return steps
 
     def discard(self, now: float) -> None:
         """The utterance was thrown away: the key, which may still be down, says nothing until it is let go."""
+        self._counted()
         if self.stage is not Stage.IDLE:
             self._stop(now, Stage.SPENT)
 
@@ -295,31 +177,29 @@ class PushToTalk:
     def _cap_deadline(self) -> float | None:
         if not self.talking:
             return None
-        return self._started + self._max_talk_s - (0.0 if self._warned else WARN_BEFORE_S)
+        return self._started + self._max_talk_s - (0.0 if self._warned else times.WARN_BEFORE_S)
 
     def _stage_deadline(self) -> float | None:
         if self._held_by_button:
             return None
         match self.stage:
             case Stage.DOUBT:
-                return self._last + DOUBT_S
+                return self._last + self._doubt_s()
             case Stage.PRESSED if not self.release_told:
                 return self._pressed + self.rhythm.first_deadline()
             case Stage.HELD if not self.release_told:
                 # After a resumption the key may have been pressed anew, and its first repeat takes longer.
                 return self._last + (self.rhythm.first_deadline() if self._resumed else self.rhythm.gap_deadline())
             case Stage.PRESSED | Stage.HELD if self._repeats_told and not self._others_pressed:
-                return self._last + self._lost_after()
+                return self._last + (times.RELEASE_LOST_S if self._repeats else times.NEVER_REPEATED_S)
             case _:
                 return None
-
-    def _lost_after(self) -> float:
-        return RELEASE_LOST_S if self._repeats else NEVER_REPEATED_S
 
     def _overdue(self, now: float) -> list[Step]:
         if self.stage is Stage.DOUBT:
             return self._resolved_as_press()
-        if self.stage is Stage.PRESSED and self.mode is Mode.AUTO and not self.release_told:
+        tap = self._silence is None  # else it may be what was left of a hold
+        if self.stage is Stage.PRESSED and self.mode is Mode.AUTO and tap and not self.release_told:
             self.stage = Stage.LATCHED
             return [Step(Action.LATCH, now)]
         return [self._stop(now, Stage.ENDING, inferred=True)]
@@ -331,9 +211,18 @@ class PushToTalk:
 
     def _expired(self, now: float) -> list[Step]:
         """Settle a doubt whose time had run out before the key that comes now."""
-        if self.stage is Stage.DOUBT and now >= self._last + DOUBT_S:
+        if self.stage is Stage.DOUBT and now >= self._last + self._doubt_s():
             return self._resolved_as_press()
         return []
+
+    def _doubt_s(self) -> float:
+        # What ends a latch has its own time, so to wait out a stall costs nothing.
+        return self.rhythm.doubt_s(times.DOUBT_S, stalls=self._doubt_from is Stage.LATCHED)
+
+    def _counted(self, now: float | None = None) -> list[Step]:
+        """Let a release count that waited for its other half; without a time, though it might have waited longer."""
+        at = self.pairs.counted(now)
+        return [] if at is None else self._let_go_of_key(at)
 
     # --- the key ------------------------------------------------------------------------------------------------------
 
@@ -341,8 +230,34 @@ class PushToTalk:
     def _held_by_button(self) -> bool:
         return self._by_button and self.stage in {Stage.PRESSED, Stage.HELD}
 
+    def _pressed_anew(self, now: float, since: float, *, told_repeat: bool) -> list[Step]:
+        if not told_repeat:
+            self.pairs.press(now)
+        self._down, self._focus_came_back = True, False
+        if self.mode is Mode.OPEN:
+            return self._press_open(now)
+        if self._held_by_button:
+            return []
+        return self._expired(now) + self._key(now, told_repeat=told_repeat, since=since)
+
+    def _repeated(self, now: float) -> list[Step]:
+        if self.mode is Mode.OPEN:
+            self._last = now
+        if self.mode is Mode.OPEN or self._held_by_button:
+            return []
+        return self._expired(now) + self._key(now, told_repeat=True, since=now)
+
+    def _released_in_vain(self, now: float) -> list[Step]:
+        """A release has counted that was half of a repeat."""
+        if self.stage is not Stage.IDLE or not self._let_go_last:
+            return self._repeated(now)
+        self.stage, self._repeats, self._last = Stage.HELD, 1, now
+        self._repeats_told = True
+        return [Step(Action.RESUME, now)]
+
     def _key(self, now: float, *, told_repeat: bool, since: float) -> list[Step]:
         before, self._last = self._last, now
+        silence, self._key_at = now - self._key_at, now
         match self.stage:
             case Stage.IDLE:
                 return [] if told_repeat else self._start(now, since=since)
@@ -355,7 +270,7 @@ class PushToTalk:
             case Stage.DOUBT:
                 return self._key_in_doubt(now - before)
             case Stage.ENDING:
-                return self._key_while_ending(now, now - before)
+                return self._key_while_ending(now, now - before, silence)
             case Stage.SPENT:
                 return self._key_while_spent(now, now - before, told_repeat=told_repeat)
 
@@ -366,24 +281,36 @@ class PushToTalk:
         self._started = self._pressed = self._last = at
         self._by_button = by_button
         self._repeats = 0
-        self._resumed = self._warned = self._others_pressed = False
+        self._resumed = self._warned = self._others_pressed = self._let_go_last = False
+        self._silence = None
+        self._key_at = at
         start = Step(Action.START, self._earliest)
         return [start, Step(Action.LATCH, at)] if toggle else [start]
 
     def _stop(self, at: float, after: Stage, *, inferred: bool = False) -> Step:
-        self.stage = after
-        # What follows is timed from the key itself where it may still be down.
-        self._last = max(self._last, at) if after is Stage.ENDING else self._last
+        self._ended_from, self.stage = self.stage, after
         self._repeats = 0
-        return Step(Action.STOP, at, inferred)
+        self._let_go_last = False
+        if after is not Stage.ENDING:
+            return Step(Action.STOP, at, inferred)
+        # What follows is timed from the end, for the key may still be down.
+        self._last = max(self._last, at)
+        silence_s = 0.0 if self.release_told else self.rhythm.silence_s()
+        self._resume_within_s = max(RESUME_WITHIN_S, round(silence_s - (at - self._key_at), 3))
+        return Step(Action.STOP, at, inferred, self._resume_within_s)
+
+    def _let_go_of_key(self, at: float) -> list[Step]:
+        return [] if self._held_by_button or self.mode is Mode.OPEN else self._let_go(at)
 
     def _let_go(self, now: float) -> list[Step]:
         steps = self._resolved_as_press() if self.stage is Stage.DOUBT else []
         if self.stage in {Stage.PRESSED, Stage.HELD}:
-            if self.mode is Mode.AUTO and self._repeats == 0 and now - self._earliest < TAP_S:
+            if self.mode is Mode.AUTO and self._repeats == 0 and now - self._earliest < times.TAP_S:
                 self.stage = Stage.LATCHED
                 return [*steps, Step(Action.LATCH, now)]
-            return [*steps, self._stop(now, Stage.IDLE)]
+            stop = self._stop(now, Stage.IDLE)
+            self._let_go_last = True
+            return [*steps, stop]
         if self.stage in {Stage.SPENT, Stage.ENDING}:
             self.stage = Stage.IDLE
         return steps
@@ -394,20 +321,25 @@ class PushToTalk:
             return [self._stop(now, Stage.SPENT)]  # too late for a repeat: a second tap, the tick between was missed
         if self.release_told:
             self._repeats_told = True
-        else:
+        elif self._silence is None:
             self.rhythm.first(delay)
+        elif delay <= AT_ONCE_S:  # the hold before had not ended
+            self.rhythm.stalled(self._silence)
         self.stage, self._repeats = Stage.HELD, 1
         return []
 
     def _key_while_held(self, interval: float) -> list[Step]:
         if not self.release_told:
-            self.rhythm.next(interval)
+            if self._resumed and self._silence is not None:
+                self.rhythm.resumed(self._silence, interval, after_press=self._ended_from is Stage.PRESSED)
+            else:
+                self.rhythm.next(interval)
         self._repeats += 1
         self._resumed = False
         return []
 
     def _key_while_latched(self, now: float, interval: float, *, told_repeat: bool) -> list[Step]:
-        if told_repeat or (not self.release_told and self._repeats and interval <= self.rhythm.gap_deadline()):
+        if told_repeat or (not self.release_told and self._repeats and interval <= self.rhythm.still_held_s()):
             self._repeats += 1  # toggle mode: the key that latched is still down
             return []
         self._repeats = 0
@@ -421,8 +353,8 @@ class PushToTalk:
         if self.release_told or self._by_button:
             return False
         if self.mode is Mode.TOGGLE:
-            return since_press < self.rhythm.first_deadline()
-        return since_press < DOUBT_AFTER_LATCH_S
+            return since_press < (self.rhythm.first_deadline() if self.rhythm.calm else times.DOUBT_AFTER_LATCH_S)
+        return since_press < times.DOUBT_AFTER_LATCH_S
 
     def _key_in_doubt(self, interval: float) -> list[Step]:
         self._repeats = 2
@@ -434,18 +366,22 @@ class PushToTalk:
         self.stage = Stage.LATCHED if self.mode is Mode.TOGGLE else Stage.HELD
         return []
 
-    def _key_while_ending(self, now: float, since_stop: float) -> list[Step]:
-        if since_stop < RESUME_WITHIN_S:
-            self.stage, self._repeats, self._resumed = Stage.HELD, 1, True
+    def _key_while_ending(self, now: float, since_stop: float, silence: float) -> list[Step]:
+        if since_stop < self._resume_within_s:
+            self.stage, self._repeats, self._resumed, self._silence = Stage.HELD, 1, True, silence
             return [Step(Action.RESUME, now)]
-        return self._start(now)
+        if self.release_told or self.rhythm.calm or silence > times.STRAGGLER_S:
+            return self._start(now)
+        start = self._start(now, since=now - since_stop + self._resume_within_s)  # nothing was heard since then
+        self._silence = silence
+        return start
 
     def _key_while_spent(self, now: float, interval: float, *, told_repeat: bool) -> list[Step]:
         if told_repeat:
             return []
         if self.release_told:
             return self._start(now)
-        if self._repeats and interval <= self.rhythm.gap_deadline():
+        if self._repeats and interval <= self.rhythm.still_held_s():
             self._repeats += 1
             return []
         if not self._repeats and interval <= self.rhythm.first_deadline():

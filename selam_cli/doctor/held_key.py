@@ -79,6 +79,7 @@ class _Listener:
         self._key = as_named(key)
         self.end_at = time.monotonic() + NOBODY_AFTER_S
         self.pressed = False
+        self._released = False
         self.outcome: Outcome | None = None
 
     def on_read(self, text: str) -> None:
@@ -92,8 +93,7 @@ class _Listener:
             self.pressed = True
             self.end_at = at + RESTED_AFTER_S
             self._log.on_edge(key, edge, at, since)
-            if edge is Edge.RELEASE:
-                self.outcome = Outcome.HELD
+            self._released = edge is Edge.RELEASE
         elif edge is Edge.PRESS:
             self.outcome = Outcome.INTERRUPTED if key == "ctrl+c" else Outcome.LEFT_OUT
         return True
@@ -118,3 +118,5 @@ class _Listener:
 
     def tick(self, now: float) -> None:
         self._log.tick(now)
+        if self._released and not self._log.key_down:  # it was not half of a repeat
+            self.outcome = Outcome.HELD

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from selam_cli.core.repeat_pairs import CUT_S
 from selam_cli.doctor import keyboard
 from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
 from selam_cli.doctor.in_time import to_its_end
@@ -136,10 +137,15 @@ async def _releases(case: Case) -> Finding:
     except keyboard.NoKeyboard as error:
         return skipped("keys.release", f"Whether a key's release is told was not asked: {error}", _SEE_KEYS)
     if answer is keyboard.Answer.TOLD:
-        return ok("keys.release", "The terminal tells when a key goes up: holding the talk key is exact.")
+        told = "The terminal tells when a key goes up: holding the talk key is exact."
+        return ok("keys.release", f"{told} {_KONSOLE}" if case.environment.get("KONSOLE_VERSION") else told)
     told = "The terminal does not tell when a key goes up: the end of a hold is inferred, 0.2 to 0.4 s late."
     remedy = "Tapping is exact. kitty, Ghostty, foot, Alacritty, iTerm2, Konsole and others tell it, outside of tmux."
     return ok("keys.release", told, remedy)
 
 
+_KONSOLE: Final = (
+    "Konsole may tell each repeat as a release and a press; a release counts when nothing follows it within "
+    f"{CUT_S * 1_000:.0f} ms."
+)
 _SEE_KEYS: Final = "selam-voice keys shows what is reported of each key."

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from selam_cli.core.key_rhythm import RESUME_WITHIN_S
 from selam_cli.errors import UsageFault
 
 
@@ -48,6 +49,8 @@ _SWITCHES: Final = frozenset({Verb.LISTEN, Verb.MUTE, Verb.CUES, Verb.LEVELS})
 _NAMED: Final = frozenset({Verb.VOICE, Verb.LANGUAGE, Verb.MICROPHONE, Verb.SPEAKER})
 _NUMBERS: Final = {Verb.VAD_THRESHOLD: (0, 32_767), Verb.INTERRUPT_THRESHOLD: (1, 50), Verb.VOLUME: (0, 100)}
 _INFERRED: Final = "inferred"
+LONGEST_WITHIN_S: Final = 5.0
+"""No release waits longer than this to be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,10 @@ class Command:
         return float(word) if word and word not in {"resume", _INFERRED} else None
 
     @property
-    def inferred(self) -> bool:
-        """Whether a `release` was concluded from a key's silence, so that it may yet prove wrong."""
-        return self.argument.endswith(_INFERRED)
+    def within_s(self) -> float:
+        """For how many seconds a `release` may be taken back that was only concluded from a key's silence; else 0."""
+        _, inferred, within = f" {self.argument}".partition(f" {_INFERRED}")
+        return float(within or RESUME_WITHIN_S) if inferred else 0.0
 
 
 class UnknownCommand(UsageFault):
@@ -139,8 +143,14 @@ def _problem(verb: Verb, argument: str) -> str:
     if verb is Verb.PRESS and argument != "resume":
         return _time_problem(argument)
     if verb is Verb.RELEASE:
-        return _time_problem("" if argument == _INFERRED else argument.removesuffix(f" {_INFERRED}"))
+        before, _, within = f" {argument}".partition(f" {_INFERRED}")
+        return _time_problem(before.strip()) or _window_problem(within.strip())
     return ""
+
+
+def _window_problem(argument: str) -> str:
+    allowed = not argument or (_is_time(argument) and float(argument) <= LONGEST_WITHIN_S)
+    return "" if allowed else f"it can be taken back within a number of seconds up to {LONGEST_WITHIN_S:.0f}"
 
 
 def _time_problem(argument: str) -> str:

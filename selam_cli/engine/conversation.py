@@ -16,7 +16,6 @@ from selam_cli.core import protocol
 from selam_cli.core.late_events import LateEvents
 from selam_cli.core.pcm import Samples, loudest_rms
 from selam_cli.core.protocol import Action, AudioChunk, ClientMessage, ServerMessage
-from selam_cli.core.push_to_talk import RESUME_WITHIN_S
 from selam_cli.core.session import Link, SessionState, Stage, Trigger, apply
 from selam_cli.engine import events, notices
 from selam_cli.engine.capture import Capture, Utterance
@@ -36,8 +35,8 @@ NO_ANSWER_S: Final = 30.0
 REPLY_STALL_S: Final = 10.0
 """A reply that has played out and brought nothing new for so long will not go on, whatever `audio_end` was to say."""
 
-INFERRED_TAIL_S: Final = RESUME_WITHIN_S + 0.02
-"""The tail of an inferred release: the time in which it may be taken back, and the way of that command."""
+COMMAND_S: Final = 0.02
+"""The way of a command that takes an inferred release back in the last moment."""
 
 TICK_S: Final = 0.05
 DROPPED_TOLD_S: Final = 10.0
@@ -147,16 +146,16 @@ class Conversation:
             self._controls.request(Action.INTERRUPT)
         self.capture.start(turn, at, clean_from=clean_from)
 
-    def release(self, at: float, *, inferred: bool = False) -> None:
+    def release(self, at: float, *, within_s: float = 0.0) -> None:
         """Stop talking; the release tail still belongs to the utterance.
 
-        One that is only inferred ends the utterance when a resumption can no more be expected, and not before.
+        One that is only inferred may be taken back `within_s` seconds: the utterance ends then, and not before.
         """
         if self._state.stage is not Stage.TALKING:
             return
         self._latency.speech_ended(at)
         self._apply(Trigger.RELEASE)
-        self.capture.stop(at, at_least_s=INFERRED_TAIL_S if inferred else 0.0)
+        self.capture.stop(at, at_least_s=within_s + COMMAND_S if within_s else 0.0)
 
     def discard(self) -> None:
         """Throw away what is being said, or an utterance that is kept; the server forgets what it has of it."""

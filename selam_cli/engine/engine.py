@@ -364,7 +364,7 @@ class VoiceEngine:
         self.conversation.press(command.at or time.monotonic())
 
     def _release(self, command: Command) -> None:
-        self.conversation.release(command.at or time.monotonic(), inferred=command.inferred)
+        self.conversation.release(command.at or time.monotonic(), within_s=command.within_s)
 
     def _listen(self, command: Command) -> None:
         self._wake()

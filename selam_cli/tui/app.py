@@ -48,6 +48,7 @@ from selam_cli.tui.model import (
     first_state,
     reduced,
 )
+from selam_cli.tui.multiplexer import may_be_far
 from selam_cli.tui.options import ScreenOptions
 from selam_cli.tui.sheet import Sheet
 from selam_cli.tui.talk_key import Edge, TalkKey
@@ -127,7 +128,7 @@ class SelamScreen(App[int]):
         collector: garbage.QuietCollector | None = None,
     ) -> None:
         self.talk_key = TalkKey(
-            PushToTalk(Mode(options.ptt), max_talk_s=options.max_talk_s),
+            PushToTalk(Mode(options.ptt), max_talk_s=options.max_talk_s, far=may_be_far(os.environ)),
             options.talk_key,
             self.command,
             self._talk_changed,

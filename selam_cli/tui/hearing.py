@@ -24,6 +24,8 @@ LOOK_EVERY_S: Final = 0.1
 STALL_S: Final = 0.15
 """A keyboard that was not looked at for longer than this may have had its keys waiting."""
 
+_LOOK_AGAIN_S: Final = 0.01
+
 LEAVE_WITHIN_S: Final = 6.0
 """The longest wait on leaving for a terminal that has proved that it answers, on a link that cuts all in pieces."""
 
@@ -198,12 +200,20 @@ class Hearing:
         self._quiet_at = quiet_at
         yield from self._told(self.parser.tick())
         self._stop_being_patient()
-        self._listener.tick(time.monotonic())
+        if not self._half_heard:
+            self._listener.tick(time.monotonic())
 
     def rest_for_s(self) -> float:
         """Return how long nothing need be done until a key comes."""
         due = self._listener.deadline()
-        return LOOK_EVERY_S if due is None else min(LOOK_EVERY_S, max(0.0, due - time.monotonic()))
+        if due is None:
+            return LOOK_EVERY_S
+        return min(LOOK_EVERY_S, max(_LOOK_AGAIN_S if self._half_heard else 0.0, due - time.monotonic()))
+
+    @property
+    def _half_heard(self) -> bool:
+        """Whether a release may be half of a repeat whose rest a link has cut in the middle."""
+        return self._release_told and self.parser.unfinished
 
     def finish(self) -> None:
         """Nothing more will be read, unless after a new start."""
@@ -234,8 +244,8 @@ class Hearing:
             case KeyUp(released=released):
                 self._listener.on_edge(released, Edge.RELEASE, at)
                 return None
-            case Repeat(key=key, character=character):
-                ours = self._listener.on_edge(key, Edge.REPEAT, at)
+            case Repeat(key=key, character=character, pressed=pressed):
+                ours = self._listener.on_edge(pressed, Edge.REPEAT, at)
                 return None if ours else events.Key(key, character)
             case events.Key(key=key):
                 return None if self._listener.on_edge(key, Edge.PRESS, at, since) else message

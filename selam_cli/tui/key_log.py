@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from selam_cli.core.key_rhythm import Rhythm
 from selam_cli.core.plain_text import plain_line
-from selam_cli.core.push_to_talk import Mode, PushToTalk, Rhythm, Stage, Step
+from selam_cli.core.push_to_talk import Mode, PushToTalk, Stage, Step
+from selam_cli.core.repeat_pairs import NO_FINGER_S, RepeatPairs, Way
 from selam_cli.tui import words
 from selam_cli.tui.key_parser import as_named
 from selam_cli.tui.model import TalkView
+from selam_cli.tui.multiplexer import may_be_far
 from selam_cli.tui.talk_key import Edge, TalkKey
 
 _KEPT_LINES: Final = 500
-_RAW_SHOWN: Final = 24
+_RAW_SHOWN: Final = 40
 _WHAT: Final = {Edge.PRESS: "pressed", Edge.REPEAT: "repeated", Edge.RELEASE: "let go"}
+_IN_PAIRS: Final = "repeated in pairs"
 _TOLD: Final = {
     "press": "the microphone opens",
     "release": "the microphone closes",
@@ -50,10 +55,11 @@ class KeyLog:
     """
 
     def __init__(self, mode: Mode, key: str) -> None:
-        self._machine = PushToTalk(mode)
+        self._machine = PushToTalk(mode, far=may_be_far(os.environ))
         self._talk_key = TalkKey(self._machine, key, self._on_command, self._on_change)
+        self._key = as_named(key)
         self._started_at = time.monotonic()
-        self._edge_at = float("-inf")
+        self._edge_at = self._edge_before_at = float("-inf")
         self._raw = ""
         self._typed: dict[str, str] = {}
         self._sent: list[str] = []
@@ -78,6 +84,16 @@ class KeyLog:
         return self._machine.release_told
 
     @property
+    def pairs(self) -> RepeatPairs:
+        """What was learned of repeats that are told as a release and a press."""
+        return self._machine.pairs
+
+    @property
+    def key_down(self) -> bool:
+        """Whether the talk key is down, as far as was told."""
+        return self._machine.key_down
+
+    @property
     def taps_only(self) -> bool:
         """Whether a press was waited out in vain: no repeat came."""
         return self._machine.stage is Stage.LATCHED and self.rhythm.interval is None and not self.release_told
@@ -97,10 +113,11 @@ class KeyLog:
         """A key did something."""
         self._sent.clear()
         ours = self._talk_key.on_edge(key, edge, at, since)
-        if not self._counted(key, edge, at):
+        what = self._what(key, edge, at)
+        if not self._counted(key, what, at):
             gap = f" after {(at - self._edge_at) * 1_000:.0f} ms" if at - self._edge_at < 10 else ""
-            self._note(key, f"{_WHAT[edge]}{gap}", at)
-        self._edge_at = at
+            self._note(key, f"{what}{gap}", at)
+        self._edge_before_at, self._edge_at = self._edge_at, at
         return ours
 
     def on_button(self, x: int, y: int, *, down: bool, at: float) -> None:
@@ -148,11 +165,23 @@ class KeyLog:
             self._sent.append("it stays open until the next tap")
         self.version += 1
 
-    def _counted(self, key: str, edge: Edge, at: float) -> bool:
+    def _what(self, key: str, edge: Edge, at: float) -> str:
+        """Say what a key did; a release that the same key follows at once was half of a repeat and is taken back."""
+        half = edge is Edge.REPEAT or (edge is Edge.PRESS and self.pairs.way is Way.PAIRS and key == self._key)
+        last = self.lines[-1] if self.lines else None
+        released = last is not None and last.key == plain_line(key) and last.what.startswith(_WHAT[Edge.RELEASE])
+        if not (half and released and at - self._edge_at < NO_FINGER_S):
+            return _WHAT[edge]
+        self.lines.pop()
+        self._edge_at = self._edge_before_at
+        return _IN_PAIRS
+
+    def _counted(self, key: str, what: str, at: float) -> bool:
         """Count one more of the same on the last line."""
         last = self.lines[-1] if self.lines else None
-        what = _WHAT[edge]
-        if edge is Edge.RELEASE or self._sent or last is None or last.key != key or not last.what.startswith(what):
+        if what == _WHAT[Edge.RELEASE] or self._sent or last is None or last.key != plain_line(key):
+            return False
+        if not last.what.startswith(what) or (last.what.startswith(_IN_PAIRS) and what != _IN_PAIRS):
             return False
         if last.times == 1 and last.follows:
             return False
@@ -174,6 +203,11 @@ def verdict(log: KeyLog, mode: Mode, key: str) -> list[str]:
     talk = TalkView(mode=mode, key=key, release_told=log.release_told)
     found = [f"Push to talk: {words.talk_way(talk)}.", words.talk_explanation(talk)]
     rhythm = log.rhythm
+    if log.pairs.way is Way.PAIRS:
+        found.append(
+            "It tells each repeat of a held key as a release and a press, as Konsole does: a release counts when "
+            f"nothing follows it within {log.pairs.waits_s * 1_000:.0f} ms."
+        )
     if log.release_told or mode is Mode.OPEN:
         return found
     if rhythm.interval is None or rhythm.longest_interval is None:

@@ -68,6 +68,11 @@ class KeyUp(events.Key):
 class Repeat(events.Key):
     """A press that the terminal told to be a repeat; the screen gets it as the plain key that Textual knows."""
 
+    def __init__(self, key: str, character: str | None, pressed: str) -> None:
+        super().__init__(key, character)
+        self.pressed = pressed
+        """What its press was called: Shift may have gone down meanwhile."""
+
 
 class KeyboardFlags(events.Event, bubble=False):
     """The terminal's answer to which parts of the keyboard protocol are on; `key` is what the parser looks at."""
@@ -103,7 +108,14 @@ class EventTypeParser(XTermParser):
         self._gave_up_at = float("-inf")
         self._down: dict[str, list[str]] = {}
         """Each key that is down, and what its presses were called; by its place, for a layout may change meanwhile."""
+        self._released: tuple[str, list[str]] = "", []
+        """The same of the key that was let go last: in Konsole, that may be half of a repeat."""
         self._pastes = PasteGuard()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a sequence was begun whose rest has not come; it comes, or is given up, in half a second at most."""
+        return self._timeout_time is not None
 
     def feed(self, data: str) -> Iterable[Message]:
         """Parse a piece of input."""
@@ -161,13 +173,26 @@ class EventTypeParser(XTermParser):
             pressed = self._of_place(place, modifiers, "" if kind == "3" else text)
         code = f"{ord(place.key) if place else _base(alternates) or number or 1}{final}"
         if kind == "3":
-            return [KeyUp(name) for name in self._down.pop(code, [event.key for event in pressed])]
+            names = self._down.pop(code, [event.key for event in pressed])
+            self._released = code, names
+            return [KeyUp(name) for name in names]
         if kind == "2":
-            return [Repeat(event.key, event.character) for event in pressed]
+            return self._repeats(code, pressed)
         for event in pressed if len(pressed) == 1 else ():  # more are an input method's words, and no key
             names = self._down.setdefault(code, [])
             names += [event.key] * (event.key not in names)
         return pressed
+
+    def _repeats(self, code: str, repeated: list[events.Key]) -> list[events.Key]:
+        released, names = self._released
+        if released == code:
+            self._down.setdefault(code, names)
+        names = self._down.get(code, [])
+        # What an input method makes of a key is called by no press.
+        return [
+            Repeat(event.key, event.character, event.key if event.key in names or not names else names[-1])
+            for event in repeated
+        ]
 
     def _typed(self, sequence: str, *, alt: bool) -> list[events.Key]:
         """Parse what is no sequence of the protocol: a letter of a known layout counts as the key at its place."""

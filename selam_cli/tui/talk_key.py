@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from selam_cli.core.key_rhythm import RESUME_WITHIN_S
 from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
 from selam_cli.core.session import Phase
 from selam_cli.tui.key_parser import as_named
@@ -111,7 +112,7 @@ class TalkKey:
             if key == self._key:
                 return self._on_talk_key(edge, at, since)
             if edge is Edge.PRESS:
-                self._machine.other()
+                self._carry_out(self._machine.other())
                 if key == "escape" and self._allowed:
                     self._on_escape(at)
             return False
@@ -127,7 +128,9 @@ class TalkKey:
     def on_focus(self, *, focused: bool, at: float) -> None:
         """The terminal got or lost the focus: a key held while it is lost is never told to be released."""
         with self._lock:
-            if not focused:
+            if focused:
+                self._machine.focus()
+            else:
                 self._carry_out(self._machine.blur(at))
 
     def on_leave(self, at: float) -> None:
@@ -280,8 +283,15 @@ class TalkKey:
             case Action.RESUME:
                 return "press", "resume"
             case Action.STOP:
-                return "release", f"{step.at:.6f}{' inferred' if step.inferred else ''}"
+                return "release", _release(step)
             case Action.TOGGLE:
                 return "listen", "off" if self._listening else "on"
             case Action.LATCH | Action.WARN:
                 return None
+
+
+def _release(step: Step) -> str:
+    if not step.inferred:
+        return f"{step.at:.6f}"
+    within = "" if step.within_s == RESUME_WITHIN_S else f" {step.within_s:.3f}"
+    return f"{step.at:.6f} inferred{within}"

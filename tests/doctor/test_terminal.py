@@ -16,7 +16,7 @@ if sys.platform == "win32":
 
 from tests.doctor.examined import NOBODY
 from tests.support.needs import need_programs
-from tests.support.terminal import KITTY, LEGACY, LEGACY_WITHOUT_REPEATS, Terminal
+from tests.support.terminal import KITTY, KONSOLE, LEGACY, LEGACY_WITHOUT_REPEATS, Terminal
 
 UNREACHED = 4
 """What a run ends with whose server is NOBODY."""
@@ -38,6 +38,7 @@ def left_as_found(terminal: Terminal) -> tuple[bool, int, set[int]]:
     ("profile", "releases", "way"),
     [
         (KITTY, "tells when a key goes up", "Push to talk: hold space."),
+        (KONSOLE, "tells when a key goes up", "It tells each repeat of a held key as a release and a press"),
         (LEGACY, "does not tell when a key goes up", "Auto-repeat: first after"),
         (LEGACY_WITHOUT_REPEATS, "does not tell when a key goes up", "Auto-repeat: not seen yet"),
     ],

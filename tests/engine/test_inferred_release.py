@@ -86,6 +86,43 @@ async def test_the_server_is_told_of_an_inferred_end_only_when_it_cannot_be_take
     assert not any(server.audio[spoken:])
 
 
+async def test_a_release_says_for_how_long_it_may_be_taken_back(server):
+    async with talker(server.url, closing_silence=False) as user:
+        await user.until(events.SessionStarted)
+        line = Timeline(user)
+        line.do("press", 0.0)
+        line.hear_until(1.0)
+        line.do("release", 1.0, "inferred 1.4")
+        line.hear_until(2.3)
+        user.do("press resume")
+        line.hear_until(3.0)
+        line.do("release", 3.0)
+        line.hear_until(3.1)
+        ended = await user.until(events.TalkEnded)
+        await server.until(lambda: len(server.audio) >= 96_000)
+    assert ended.seconds == 3.0
+    assert server.audio == line.spoken[:48_000].tobytes()
+
+
+async def test_a_press_may_reach_back_over_what_a_stalled_link_kept(server):
+    """The end was told, and what tells that the key had been down all the time comes seconds later."""
+    async with talker(server.url, closing_silence=False, pre_roll_ms=0) as user:
+        await user.until(events.SessionStarted)
+        line = Timeline(user)
+        line.do("press", 0.0)
+        line.hear_until(1.0)
+        line.do("release", 1.0, "inferred 0.5")
+        line.hear_until(4.5)
+        first = await user.until(events.TalkEnded)
+        line.do("press", first.seconds)
+        line.hear_until(5.0)
+        line.do("release", 5.0)
+        line.hear_until(5.1)
+        await user.until(events.TalkEnded, count=2)
+        await server.until(lambda: len(server.audio) >= 160_000)
+    assert server.audio == line.spoken[:80_000].tobytes()
+
+
 async def test_a_resumption_that_comes_too_late_begins_where_the_utterance_ended(server):
     async with talker(server.url, closing_silence=False, pre_roll_ms=300) as user:
         await user.until(events.SessionStarted)

@@ -59,6 +59,8 @@ class Profile:
     tells_releases: bool = False
     repeats: bool = True
     repeats_as_presses: bool = False
+    repeats_behind_releases: tuple[int, ...] = ()
+    """Each repeat comes behind a release, as an event of one of these types in turn."""
     cut_s: float = 0.0
     """A link that carries one byte at a time, with so much time between two."""
     far_s: float = 0.0
@@ -73,6 +75,8 @@ class Profile:
 
 
 KITTY = Profile("kitty", tells_releases=True)
+KONSOLE = Profile("konsole", tells_releases=True, repeats_behind_releases=(2,))
+KONSOLE_ON_X11 = Profile("konsole on X11", tells_releases=True, repeats_behind_releases=(2, 1))
 XTERM_JS = Profile("xterm.js", tells_releases=True, repeats_as_presses=True)
 ALACRITTY = Profile("Alacritty", tells_releases=True, counts_additions=False)
 LEGACY = Profile("legacy")
@@ -106,6 +110,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self.display)
         self._main_flags, self._alternate_flags, self._pushed = [0], [0], [0]
         self._rest = b""
+        self._repeated = -1
         self.modes_on: set[int] = set()
         self.watched_text = ""
         self.written = bytearray()
@@ -214,7 +219,12 @@ class Terminal:
 
     def repeat(self, key: str) -> None:
         """Let a held key repeat."""
-        if self.profile.repeats:
+        pairs = self.profile.repeats_behind_releases
+        if pairs:
+            self.keys_sent_at.append(time.monotonic())
+            self._repeated += 1
+            self.send(self._sequence(key, 3) + self._sequence(key, pairs[self._repeated % len(pairs)]))
+        elif self.profile.repeats:
             self._key(key, 1 if self.profile.repeats_as_presses else 2)
 
     def release(self, key: str) -> None:
@@ -415,7 +425,7 @@ def _controls(written: bytes) -> Iterator[re.Match[bytes]]:
 
 _TIME = re.compile(r" \d+\.\d+")
 _TALK_VERBS = {"press", "release", "discard", "interrupt"}
-_INFERRED = re.compile(r"^release (\S+) inferred$", re.MULTILINE)
+_INFERRED = re.compile(r"^release (\S+) inferred( \S+)?$", re.MULTILINE)
 _SHORTLY_S = 0.15
 """Less than any silence from which a release is inferred."""
 

@@ -46,11 +46,13 @@ def repeats(down: float, up: float, interval: float) -> Iterator[float]:
         at += interval
 
 
-def delayed(times: Iterator[float], jitter: float, stalls: dict[float, float], dice: random.Random) -> Iterator[float]:
+def delayed(
+    times: Iterator[float], jitter: float, stalls: dict[float, float], dice: random.Random, link: Tcp
+) -> Iterator[float]:
     """When the keys arrive. `stalls`: from when on the link carries nothing, for how long."""
     latest = 0.0
     for time in times:
-        arrival = time + dice.uniform(0.0, jitter)
+        arrival = time + dice.uniform(0.0, jitter) + link.lateness(dice)
         for begin, length in stalls.items():
             if begin <= arrival < begin + length:
                 arrival = begin + length
@@ -58,11 +60,38 @@ def delayed(times: Iterator[float], jitter: float, stalls: dict[float, float], d
         yield latest
 
 
+@dataclass(frozen=True)
+class Tcp:
+    """A link over TCP that loses packets: a key on it waits for its retransmission, and all behind it wait with it.
+
+    The sender retransmits after 0.2 s and a round trip, then after twice that, and so on (RFC 6298, Linux's least).
+    The delay itself is left out: times are those of the far end, and only what differs from key to key matters.
+    """
+
+    loss: float
+    """The part of the packets that is lost."""
+    delay: float
+    """Seconds, each way."""
+
+    def lateness(self, dice: random.Random) -> float:
+        """How much later than its delay a key arrives, in seconds."""
+        late, timeout = 0.0, 0.2 + 2 * self.delay
+        while dice.random() < self.loss:
+            late, timeout = late + timeout, 2 * timeout
+        return late
+
+
+CALM = Tcp(0.0, 0.0)
+
+
 class Typist:
     """Holds a key again and again in front of one machine that is told no releases."""
 
-    def __init__(self, interval: float, jitter: float, seed: int = 0) -> None:
-        self.machine = PushToTalk()
+    def __init__(
+        self, interval: float, jitter: float, seed: int = 0, *, link: Tcp = CALM, machine: PushToTalk | None = None
+    ) -> None:
+        self.machine = machine or PushToTalk()
+        self._link = link
         self._interval = interval
         self._jitter = jitter
         self.dice = random.Random(seed)
@@ -73,11 +102,12 @@ class Typist:
         hold = Hold(self.now, self.now + length)
         shifted = {hold.down + begin: stall for begin, stall in (stalls or {}).items()}
         pressed = repeats(hold.down, hold.up, self._interval)
-        for arrival in delayed(pressed, self._jitter, shifted, self.dice):
+        arrival = hold.up
+        for arrival in delayed(pressed, self._jitter, shifted, self.dice, self._link):
             self._wait_until(arrival, hold)
             hold.steps += self.machine.press(arrival)
-        self._wait_until(hold.up + 3.0, hold)
-        self.now = hold.up + 3.0
+        self.now = max(arrival, hold.up) + 3.0
+        self._wait_until(self.now, hold)
         return hold
 
     def _wait_until(self, time: float, hold: Hold) -> None:

@@ -161,6 +161,25 @@ def test_a_sequence_that_is_unknown_holds_no_key_up(sequence):
     assert key.key == "a"
 
 
+@pytest.mark.parametrize(
+    ("pressed", "pair", "key"),
+    [
+        ("\x1b[32;1;32u", "\x1b[32;1:3;32u\x1b[32;1:2;32u", "space"),
+        ("\x1b[32;1;32u", "\x1b[32;2:3;32u\x1b[32;2:2;32u", "space"),  # Shift was pressed meanwhile
+        ("\x1b[20~", "\x1b[20;1:3~\x1b[20;1:2~", "f9"),
+        ("\x1b[116;5u", "\x1b[116;5:3u\x1b[116;5:2u", "ctrl+t"),
+    ],
+)
+def test_a_repeat_that_is_told_as_a_release_and_a_repeat_is_of_its_press(pressed, pair, key):
+    """As Konsole tells each, wherever a link cuts them."""
+    for cut in range(1, len(pair)):
+        parser = EventTypeParser()
+        list(parser.feed(pressed))
+        for _ in range(2):
+            released, repeated = [message for piece in (pair[:cut], pair[cut:]) for message in parser.feed(piece)]
+            assert (released.released, repeated.pressed) == (key, key)
+
+
 def test_a_repeat_that_is_told_as_a_press_with_other_modifiers_is_of_the_same_key():
     parser = EventTypeParser()
     list(parser.feed("\x1b[32;1;32u\x1b[32;2;32u"))

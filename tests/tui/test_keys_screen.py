@@ -13,7 +13,16 @@ if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
 from tests.support.needs import need_programs
-from tests.support.terminal import KITTY, LEGACY, LEGACY_WITHOUT_REPEATS, XTERM_JS, Profile, Terminal, left_as_found
+from tests.support.terminal import (
+    KITTY,
+    KONSOLE_ON_X11,
+    LEGACY,
+    LEGACY_WITHOUT_REPEATS,
+    XTERM_JS,
+    Profile,
+    Terminal,
+    left_as_found,
+)
 
 
 def keys(profile: Profile, *options: str) -> Terminal:
@@ -41,6 +50,19 @@ def test_where_releases_are_told_it_says_so_and_shows_them(profile):
         terminal.release("ctrl+c")
         assert terminal.unread() == b""
         assert "Push to talk: hold space." in terminal.text  # to be read again, or sent to somebody
+
+
+def test_where_each_repeat_is_told_as_a_release_and_a_press_it_says_so():
+    with keys(KONSOLE_ON_X11) as terminal:
+        terminal.wait_for_text("says that it tells when a key is let go")
+        terminal.hold(" ", 1.2)
+        terminal.wait_for_text("let go after")
+        assert terminal.text.count("let go after") == 1
+        assert "repeated in pairs" in terminal.text
+        assert "the microphone closes" in terminal.text
+        terminal.wait_for_text("It tells each repeat of a held key as a release and a press")
+        terminal.press("ctrl+c")
+        assert terminal.wait_for_exit() == 0
 
 
 def test_where_they_are_inferred_it_shows_what_it_learned():

@@ -17,6 +17,8 @@ from tests.support.terminal import (
     EVENT_TYPES,
     IN_PIECES,
     KITTY,
+    KONSOLE,
+    KONSOLE_ON_X11,
     LEGACY,
     LEGACY_WITHOUT_REPEATS,
     XTERM_JS,
@@ -24,9 +26,9 @@ from tests.support.terminal import (
     Profile,
 )
 
-TELLING = pytest.mark.parametrize("profile", [KITTY, XTERM_JS], ids=str)
-REPEATING = pytest.mark.parametrize("profile", [KITTY, XTERM_JS, LEGACY], ids=str)
-ALL = pytest.mark.parametrize("profile", [KITTY, XTERM_JS, LEGACY, LEGACY_WITHOUT_REPEATS], ids=str)
+TELLING = pytest.mark.parametrize("profile", [KITTY, XTERM_JS, KONSOLE], ids=str)
+REPEATING = pytest.mark.parametrize("profile", [KITTY, XTERM_JS, KONSOLE, KONSOLE_ON_X11, LEGACY], ids=str)
+ALL = pytest.mark.parametrize("profile", [KITTY, XTERM_JS, KONSOLE, LEGACY, LEGACY_WITHOUT_REPEATS], ids=str)
 
 
 def played(profile: Profile, environment: dict[str, str] | None = None, **scene: object) -> PlayedScreen:
