@@ -32,16 +32,18 @@ _TOKEN: Final = re.compile(
     rf"""
     (?P<email>[\w.+-]+@(?:\w[\w-]*\.)+\w{{2,}})
   | (?P<url>(?:https?://|www\.)[^\s<>"፣።፧]*[^\s<>"'.,;:!?)\]፣።፧፤])
-  | (?P<ethiopic_number>[፩-፼]+)
+  | (?P<ethiopic_number>[፩-፼]+)(?P<ethiopic_ordinal>ተ?ኛ|ይ(?!\w))?
   | (?P<telephone>\+\d[\d -]{{5,}}\d)
   | (?P<span>(?<![A-Za-z\d.,–-]){_NUMBER}[-–]{_NUMBER}(?![\w–-]))
   | (?P<currency>[$€£])[ ]?(?P<amount>{_NUMBER})
   | (?P<minus>(?<![^\s(])[-−])?(?P<number>{_NUMBER})
-      (?: (?P<ordinal>ኛ|ይ|ffaa|aad)(?!\w) | [ ]?(?P<unit>°C|%|(?:km|cm|kg)(?!\w)) )?
+      (?: (?P<ordinal>ተ?ኛ|ይ(?!\w)|ffaa(?=[a-z]{{0,6}}(?!\w))|aad(?=[a-z]{{0,4}}(?!\w)))
+        | [ ]?(?P<unit>°C|%|(?:km|cm|kg)(?!\w)) )?
   | (?P<ethiopic>[\u1200-\u135a\u135d-\u135f\u1380-\u138f]+(?:['’][\u1200-\u135a]+)*)
   | (?P<latin>[A-Za-z]+(?:['’ʼ‘`][A-Za-z]+)*)
+  | (?P<comparison>[<>=!]=|[±×÷]|(?<=[\d\s])[<>](?=\s?\d))
   | (?P<pause>[.,;:!?…—።-፨]+)
-  | (?P<aside>[()\[\]]|\s*\n\s*(?:[-*\#•]+\s)?|[ ][-–][ ])
+  | (?P<aside>[-=]>|→|[()\[\]]|\s*\n\s*(?:[-*\#•]+\s)?|[ ][-–][ ])
   | (?P<sign>[&+=@°%$€£])
   | (?P<joint>[*`~"'’ʼ‘])
     """,
@@ -51,6 +53,9 @@ _FRACTION: Final = re.compile(r"(\d*)([¼½¾])")
 _LINK: Final = re.compile(r"!?\[([^\]\n]*)\]\([^)\s]*\)")
 _SCHEME: Final = re.compile(r"^(?:https?://)?(?:www\.)?")
 _PAUSES: Final = str.maketrans("።፣፤፥፦፧፨…—", ".,;,:?.,,")
+_COMPARISONS: Final = str.maketrans({"≥": ">=", "≤": "<=", "≠": "!=", "⩾": ">=", "⩽": "<="})
+"""As a program writes them; a normalised ≠ is a = with a mark, which would be lost."""
+
 _OTHER_LETTERS: Final = str.maketrans(
     {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ð": "d",
      "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i", "ħ": "h", "ŋ": "ng", "ə": "e"}
@@ -74,7 +79,7 @@ def runs(sentence: str, language: str) -> tuple[Run, ...]:
 def _plain(sentence: str) -> str:
     """Return a text without Markdown's links, and Latin letters without marks: café is read as cafe."""
     text = _FRACTION.sub(lambda part: f"{int(part[1] or 0) + unicodedata.numeric(part[2])}", _LINK.sub(r"\1", sentence))
-    text = unicodedata.normalize("NFKC", text).translate(_OTHER_LETTERS)
+    text = unicodedata.normalize("NFKC", text.translate(_COMPARISONS)).translate(_OTHER_LETTERS)
     for short, words in SHORT_FORMS.items():
         text = text.replace(short, words)
     decomposed = unicodedata.normalize("NFD", text)
@@ -104,7 +109,7 @@ def _spoken(token: re.Match[str], language: str) -> tuple[str, str | None]:
             return _pause(token), None
         case "aside":
             return ", ", None
-        case "sign":
+        case "comparison" | "sign":
             return f" {SIGNS[language][token[0]]} ", language
         case "joint":
             return "", None
@@ -141,7 +146,8 @@ def _number(token: re.Match[str], language: str) -> str:
     if telephone := token["telephone"]:
         return " ".join(_in_words(figure, language) for figure in telephone if figure.isdigit())
     if numerals := token["ethiopic_number"]:
-        return _in_words(str(ethiopic_number(numerals)), language)
+        number, suffix = str(ethiopic_number(numerals)), token["ethiopic_ordinal"]
+        return _ordinal(number, suffix, language) if suffix else _in_words(number, language)
     if span := token["span"]:
         first, last = re.split("[-–]", span)
         return f"{_in_words(first, language)} {signs['–']} {_in_words(last, language)}"
@@ -162,7 +168,7 @@ def _in_words(number: str, language: str) -> str:
 
 def _ordinal(number: str, suffix: str, language: str) -> str:
     own = {"am": "ኛ", "ti": "ይ", "om": "ffaa", "so": "aad"}
-    if own.get(language) == suffix and number.isdigit():
+    if own.get(language) == suffix.removeprefix("ተ") and number.isdigit():
         return ordinal(number, language)
     return _in_words(number, language) + suffix
 

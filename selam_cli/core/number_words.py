@@ -97,6 +97,9 @@ def _am_cardinal(number: int) -> str:
 
 
 def _am_ordinal(cardinal: str) -> str:
+    """Give the last consonant the vowel ä (Leslau, Reference Grammar of Amharic, 52); a vowel stays: ሃያኛ, መቶኛ."""
+    if cardinal.endswith("ሺህ"):
+        return cardinal[:-1] + "ኛ"
     if cardinal.endswith("ኝ"):
         return cardinal[:-1] + "ነኛ"
     last = ord(cardinal[-1])
@@ -129,8 +132,11 @@ def _ti_counted(count: int, name: str) -> str:
     return name if count == 1 and name in {"ሽሕ", "ሚእቲ"} else f"{_ti_cardinal(count)} {name}"
 
 
+_TI_ORDINALS: Final = {"ሓደ": "ቀዳማይ", "ክልተ": "ካልኣይ", "ሰለስተ": "ሳልሳይ", "ኣርባዕተ": "ራብዓይ", "ሓሙሽተ": "ሓምሻይ"}
+
+
 def _ti_ordinal(cardinal: str) -> str:
-    return f"መበል {cardinal}"
+    return _TI_ORDINALS.get(cardinal, f"መበል {cardinal}")
 
 
 # --- Oromo ------------------------------------------------------------------------------------------------------------
@@ -153,8 +159,13 @@ def _om_cardinal(number: int) -> str:
     return " fi ".join(parts)
 
 
+_OM_ORDINALS: Final = {"tokko": "tokkoffaa", "lama": "lammaffaa", "afur": "afraffaa", "kudhan": "kurnaffaa"}
+"""Those that add more than -affaa, in compounds too; sources: Afaan Oromo (Wikibooks), the Oromo Wikipedia's usage."""
+
+
 def _om_ordinal(cardinal: str) -> str:
-    return cardinal.rstrip("aeiou") + "affaa"
+    before, space, last = cardinal.rpartition(" ")
+    return before + space + _OM_ORDINALS.get(last, last.rstrip("aeiou") + "affaa")
 
 
 # --- Somali -----------------------------------------------------------------------------------------------------------
@@ -181,7 +192,8 @@ def _so_counted(count: int, name: str) -> str:
 
 
 def _so_ordinal(cardinal: str) -> str:
-    return cardinal.rstrip("a") + "aad"
+    """Only the last word becomes one, and toban loses a vowel: kow iyo tobnaad (Omniglot, Numbers in Somali)."""
+    return re.sub("toban$", "tobn", cardinal).rstrip("a") + "aad"
 
 
 _NUMERALS: Final = {

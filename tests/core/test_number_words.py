@@ -35,8 +35,17 @@ def test_a_number_in_words(language, number, words):
 
 @pytest.mark.parametrize(
     ("language", "number", "words"),
-    [("am", "9", "ዘጠነኛ"), ("am", "25", "ሃያ አምስተኛ"), ("ti", "3", "መበል ሰለስተ"), ("om", "25", "digdamii shanaffaa"),
-     ("so", "2", "labaad"), ("so", "3", "saddexaad")],
+    [
+        ("am", "1", "አንደኛ"), ("am", "2", "ሁለተኛ"), ("am", "3", "ሦስተኛ"), ("am", "9", "ዘጠነኛ"), ("am", "10", "አስረኛ"),
+        ("am", "20", "ሃያኛ"), ("am", "21", "ሃያ አንደኛ"), ("am", "25", "ሃያ አምስተኛ"), ("am", "100", "አንድ መቶኛ"),
+        ("am", "1000", "አንድ ሺኛ"), ("ti", "1", "ቀዳማይ"), ("ti", "3", "ሳልሳይ"), ("ti", "5", "ሓምሻይ"),
+        ("ti", "21", "መበል ዕስራን ሓደን"),
+        ("om", "1", "tokkoffaa"), ("om", "2", "lammaffaa"), ("om", "3", "sadaffaa"), ("om", "4", "afraffaa"),
+        ("om", "6", "ja'affaa"), ("om", "10", "kurnaffaa"), ("om", "12", "kudha lammaffaa"),
+        ("om", "25", "digdamii shanaffaa"),
+        ("so", "1", "kowaad"), ("so", "2", "labaad"), ("so", "3", "saddexaad"), ("so", "10", "tobnaad"),
+        ("so", "11", "kow iyo tobnaad"), ("so", "20", "labaatanaad"),
+    ],
 )  # fmt: skip
 def test_an_ordinal_in_words(language, number, words):
     assert ordinal(number, language) == words
