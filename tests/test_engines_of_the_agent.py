@@ -66,6 +66,17 @@ async def test_a_question_is_heard_thought_about_and_answered_aloud(question, se
     assert len(reply) >= 2 * len(trimmed(answer)), "two sentences, each spoken"
 
 
+async def test_with_a_key_and_no_network_it_answers_and_says_what_is_missing(question, settings, server):  # noqa: F811
+    server.answers = {HEARING: replies({"text": "What time is it?"})}
+    away = {"SELAM_API_KEY": "sk-selam-test-4711", "HTTPS_PROXY": "http://127.0.0.1:1"}
+    status, output, errors = await ask(
+        question, "--local", "--voice", "aria", environment={**settings(hearing_url=server.base_url), **away}
+    )
+    assert (status, errors) == (0, "")
+    assert "You said: What time is it?" in output
+    assert "(api.selamgpt.com cannot be reached (Nothing answers at the proxy 127.0.0.1:1). Until it can," in output
+
+
 async def test_with_a_voice_of_its_own_it_repeats_what_it_understood(question, settings, server, tmp_path):  # noqa: F811
     need_programs("espeak-ng")
     server.answers = {HEARING: replies({"text": "What time is it?"})}

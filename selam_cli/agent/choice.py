@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from selam_cli.agent.hearing.openai import TranscriptionHearer
 from selam_cli.agent.pipeline import Engines
 from selam_cli.agent.rest.client import RestClient, TimeOuts
 from selam_cli.agent.rest.endpoint import SELAM_SPEECH_MODEL, Endpoint, selam_service, unusable
+from selam_cli.agent.spare import CONNECT_WITHIN_S, Absence, Reach, SynthesizerWithSpares, ThinkerWithSpare
 from selam_cli.agent.speaking import espeak
 from selam_cli.agent.speaking.espeak_source import VOICE_NAMES
 from selam_cli.agent.speaking.trial import unusable as unusable_voice
@@ -42,6 +43,10 @@ class _Found:
     missing: list[str] = field(default_factory=list)
     of_this_machine: list[Synthesizer] = field(default_factory=list)
     """Those synthesizers whose trial costs nobody anything."""
+    reach: Reach | None = None
+    """Of the service, where something of it was chosen by "auto"."""
+    thinks_far: ThinkerWithSpare | None = None
+    speaks_far: SynthesizerWithSpares | None = None
 
     def usable(self, endpoint: Endpoint) -> bool:
         """Say whether an endpoint can be asked; keep the reason where it can't."""
@@ -57,11 +62,24 @@ async def choose_engines(
     environment = os.environ if environment is None else environment
     rest, found = RestClient(TimeOuts.with_patience(settings.patience_s)), _Found()
     _hear(settings, rest, found)
-    _speak(settings, credentials, rest, found)
+    patient = TimeOuts.with_patience(settings.patience_s)
+    far = RestClient(replace(patient, connect_s=min(patient.connect_s, CONNECT_WITHIN_S)))
+    far_thoughts = settings.thinking == "auto" and settings.thinking_url is None
+    if credentials.api_key and (far_thoughts or settings.speaking == "auto"):
+        found.reach = Reach(selam_service(credentials.api_key))
+        await found.reach.look(0)  # it is under way while the rest is chosen
+    _speak(settings, credentials, rest, far, found)
     _, silent = await asyncio.gather(
-        _think(settings, credentials, rest, found, environment), _try_voices(found.of_this_machine)
+        _think(settings, credentials, rest, far, found, environment), _try_voices(found.of_this_machine)
     )
     found.missing += silent
+
+    async def close() -> None:
+        if found.reach is not None:
+            await found.reach.close()
+        await rest.close()
+        await far.close()
+
     return Engines(
         hearers=tuple(found.hearers),
         thinker=next(iter(found.thinkers), None),
@@ -71,8 +89,17 @@ async def choose_engines(
         no_model_advice=NO_MODEL_ADVICE,
         no_voice_advice=_speaking_advice,
         missing=tuple(found.missing),
-        on_close=rest.close,
+        absence=await _looked_for(found),
+        on_close=close,
     )
+
+
+async def _looked_for(found: _Found) -> Callable[[str], str]:
+    """Return what tells of the service where it is away, having looked for it a moment."""
+    if found.reach is None or (found.thinks_far is None and found.speaks_far is None):
+        return lambda _language: ""
+    await found.reach.look(WITHIN_S)
+    return Absence(selam_service("").shown, found.reach, found.thinks_far, found.speaks_far)
 
 
 def _hear(settings: AgentSettings, rest: RestClient, found: _Found) -> None:
@@ -104,7 +131,12 @@ def _hear_offline(settings: AgentSettings, found: _Found) -> None:
 
 
 async def _think(
-    settings: AgentSettings, credentials: Credentials, rest: RestClient, found: _Found, environment: Mapping[str, str]
+    settings: AgentSettings,
+    credentials: Credentials,
+    rest: RestClient,
+    far: RestClient,
+    found: _Found,
+    environment: Mapping[str, str],
 ) -> None:
     wanted, model = settings.thinking, settings.thinking_model or ""
     if wanted in {"auto", "openai"} and settings.thinking_url is not None:
@@ -116,8 +148,15 @@ async def _think(
         found.missing.append("Name a chat server as thinking_url in the settings file.")
     if wanted == "selam" or (wanted == "auto" and credentials.api_key):
         service = selam_service(credentials.api_key or "", *([model] if model else []))
-        if found.usable(service):
-            found.thinkers.append(ChatThinker(rest, service))
+        if not found.usable(service):
+            return
+        thinker = ChatThinker(rest if wanted == "selam" else far, service)
+        if wanted == "selam" or found.reach is None:
+            found.thinkers.append(thinker)
+            return
+        await _look_for_ollama("", rest, found, environment, told=False)
+        found.thinks_far = ThinkerWithSpare(thinker, next(iter(found.thinkers), None), found.reach)
+        found.thinkers = [found.thinks_far]
     elif wanted in {"auto", "ollama"}:
         await _look_for_ollama(model, rest, found, environment, told=wanted == "ollama")
 
@@ -136,7 +175,7 @@ async def _look_for_ollama(
         found.missing.append(ollama.reason)
 
 
-def _speak(settings: AgentSettings, credentials: Credentials, rest: RestClient, found: _Found) -> None:
+def _speak(settings: AgentSettings, credentials: Credentials, rest: RestClient, far: RestClient, found: _Found) -> None:
     wanted, model = settings.speaking, settings.speaking_model or ""
     if wanted in {"auto", "openai"} and settings.speaking_url is not None:
         server = Endpoint(settings.speaking_url, settings.speaking_key or "", model, key_source="SELAM_SPEAKING_KEY")
@@ -144,7 +183,11 @@ def _speak(settings: AgentSettings, credentials: Credentials, rest: RestClient, 
     elif wanted == "openai":
         found.missing.append("Name a speech server as speaking_url in the settings file.")
     if wanted == "selam" or (wanted == "auto" and credentials.api_key):
-        _speak_through(selam_service(credentials.api_key or "", model or SELAM_SPEECH_MODEL), rest, found, own=True)
+        service = selam_service(credentials.api_key or "", model or SELAM_SPEECH_MODEL)
+        before = len(found.synthesizers)
+        _speak_through(service, rest if wanted == "selam" else far, found, own=True)
+        if wanted == "auto" and len(found.synthesizers) > before and found.reach is not None:
+            _give_spares(found, found.reach)
     if wanted == "sherpa":
         _speak_with_sherpa(settings, found)
     if wanted in {"auto", "espeak", "sherpa"}:
@@ -191,6 +234,14 @@ def _speak_through(server: Endpoint, rest: RestClient, found: _Found, *, own: bo
 
     if found.usable(server):
         found.synthesizers.append(SpeechSynthesizer(rest, server, SELAM_VOICES if own else OPENAI_VOICES))
+
+
+def _give_spares(found: _Found, reach: Reach) -> None:
+    """Let the voices that come behind the service's speak while it is away."""
+    at = len(found.synthesizers) - 1
+    first = found.synthesizers[at]
+    found.speaks_far = SynthesizerWithSpares(first, lambda: found.synthesizers[at + 1 :], reach)
+    found.synthesizers[at] = found.speaks_far
 
 
 def _speaking_advice(code: str) -> str:

@@ -47,6 +47,8 @@ class Engines:
     no_voice_advice: Callable[[str], str] = lambda _language: ""
     missing: tuple[str, ...] = ()
     """Why something that the settings name is not among them."""
+    absence: Callable[[str], str] = lambda _language: ""
+    """What is to be said, in a language's conversation, of a service that cannot be reached; empty where it can."""
     on_close: Callable[[], Awaitable[None]] | None = None
 
     def hearer(self, language: str) -> Hearer | None:
@@ -89,7 +91,8 @@ class Pipeline:
             parts.append(f"It answers with {thinker.name}.")
         if self._engines.synthesizer(language) is None:
             parts.append(self._no_voice(language))
-        return " ".join(part.strip() for part in parts)
+        parts.append(self._engines.absence(language))
+        return " ".join(part.strip() for part in parts if part.strip())
 
     def refusal(self, session: StartSession) -> ErrorReport | None:
         """Refuse a language that nothing here hears, and a translation that nothing here can make."""
@@ -129,7 +132,7 @@ class EngineDialogue:
         self.messages: list[Message] = []
         self.language = session.language or _language_of(session.voice)
         """The language spoken last; before that, the one that was asked for or that the voice speaks."""
-        self.told_of_no_model = self.told_of_no_voice = False
+        self.told_of_no_model = self.told_of_no_voice = self.told_of_absence = False
         self._unspoken = ""
 
     def begin(self, on_partial: Callable[[str], None]) -> Turn:
@@ -234,6 +237,7 @@ class EngineTurn:
                     break
         except Exception as failure:  # the engines' boundary; what came before stays, and is spoken
             out.put(report(failure))
+        notes += self._absence(language)
         # Behind the answer: a client takes the beginning of the text for what the sound says.
         if answer and answer + notes != shown:
             out.put(Response(answer + notes))
@@ -267,6 +271,12 @@ class EngineTurn:
         except Exception as failure:  # the engines' boundary; the text goes on
             out.put(report(failure))
         out.put(None)
+
+    def _absence(self, language: str) -> str:
+        """Return what has to be said, once an outage, of a service that turns out to be away."""
+        absence = self._dialogue.engines.absence(language)
+        is_told, self._dialogue.told_of_absence = self._dialogue.told_of_absence, bool(absence)
+        return f"\n({absence})" if absence and not is_told else ""
 
     def _notes(self, language: str, voice: Synthesizer | None) -> str:
         """Return what has to be said once of what is missing; it is shown, not spoken."""

@@ -43,6 +43,8 @@ class _Seen:
     absent: dict[str, str]
     voice: Finding | None = None
     """What came of having a server's voice speak."""
+    absence: str = ""
+    """What is to be said of the service, where it cannot be reached."""
 
 
 async def check_engines(case: Case) -> AsyncGenerator[Finding, None]:
@@ -67,6 +69,9 @@ async def check_engines(case: Case) -> AsyncGenerator[Finding, None]:
                 yield skipped(name, reason)
     if seen.voice is not None:
         yield seen.voice
+    if absence := seen.absence:
+        told = "The embedded agent asks it again by itself. Check the network, and the proxy where there is one."
+        yield (warning if _matters(case) else ok)("agent.service", absence, told)
     async for finding in _servers(case):
         yield finding
 
@@ -75,7 +80,7 @@ async def _look(case: Case) -> _Seen:
     engines = await choose_engines(case.agent, case.key.credentials, case.environment)
     try:
         absent = {name: reason async for name, reason in _absent(case, engines)}
-        return _Seen(engines, absent, await _spoken(case, engines))
+        return _Seen(engines, absent, await _spoken(case, engines), engines.absence(_language(case)))
     finally:
         await engines.close()
 
@@ -183,12 +188,14 @@ async def _spoken(case: Case, engines: Engines) -> Finding | None:
     try:
         async with asyncio.timeout(SPEAK_WITHIN_S):
             if await is_silent(voice, code):
-                return warning("agent.speaking.voice", voice.silence(code), "")
+                return None if engines.absence(code) else warning("agent.speaking.voice", voice.silence(code), "")
     except TimeoutError:
         told = f"{voice.name} made no sound within {SPEAK_WITHIN_S:.0f} s."
         return warning("agent.speaking.voice", told, "Look whether it runs, and with which model.")
     except EngineFault as fault:
         return warning("agent.speaking.voice", fault.message, "")
+    if engines.absence(code):
+        return None  # another voice was heard in its place
     return ok("agent.speaking.voice", f"{voice.name} was heard: it speaks {_name(code)}.")
 
 

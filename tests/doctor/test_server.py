@@ -69,6 +69,14 @@ async def test_it_looks_through_the_proxy_and_says_that_there_is_one(a_file):
     assert "word" not in (seen.raw + near.raw + refused.raw + refused.errors).replace("password", "")
 
 
+async def test_a_service_that_cannot_be_reached_is_told_where_the_embedded_agent_would_ask_it(a_file):
+    away = {**KEY, "HTTPS_PROXY": "http://127.0.0.1:1", "OLLAMA_HOST": "127.0.0.1:9"}
+    seen = await examine("--local", *a_file, environment=away)
+    assert seen.status_of("agent.service") == "warning"
+    assert "api.selamgpt.com cannot be reached" in seen.said("agent.service")
+    assert "what was understood is repeated" in seen.said("agent.service")
+
+
 async def test_no_proxy_and_a_variable_that_names_none_are_told(a_file):
     far = ("--server", "ws://voice.invalid:8765", "--insecure", *a_file)
     seen, wrong = await asyncio.gather(

@@ -25,6 +25,10 @@ MAX_SAID: Final = 200
 _NO_CREDIT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_credits"})
 
 
+class Unreachable(EngineFault):
+    """No connection to the server comes about: no network, no name server, nothing there, a proxy that gives no way."""
+
+
 class Refusal(EngineFault):
     """The server understood and said no; `status` is HTTP's."""
 
@@ -135,22 +139,24 @@ def _parsed(body: bytes) -> object:
 def from_exception(call: Call, error: BaseException) -> EngineFault:
     """Say what a failed connection means."""
     server = call.endpoint.shown
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return Unreachable(call.fault, timed_out(call).message)
     if isinstance(error, TimeoutError):
         return timed_out(call)
     if isinstance(error, ProxyFault):
-        return EngineFault(call.fault, f"{error.reason} {error.remedy}")
+        return Unreachable(call.fault, f"{error.reason} {error.remedy}")
     if isinstance(error.__cause__, ssl.SSLError):  # within a proxy's tunnel
         error = error.__cause__
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
-        return EngineFault(
+        return Unreachable(
             call.fault, f"The certificate of {server} cannot be trusted. Check its address and this machine's clock."
         )
     if isinstance(error, (aiohttp.ClientConnectorSSLError, ssl.SSLError)):
-        return EngineFault(call.fault, f"{server} does not speak TLS as expected. Check https against http.")
+        return Unreachable(call.fault, f"{server} does not speak TLS as expected. Check https against http.")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return EngineFault(call.fault, f"The host of {server} is not known. Check its address and the network.")
+        return Unreachable(call.fault, f"The host of {server} is not known. Check its address and the network.")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return EngineFault(call.fault, f"Nothing answers at {server}. Start it, or correct its address.")
+        return Unreachable(call.fault, f"Nothing answers at {server}. Start it, or correct its address.")
     if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)):
         return EngineFault(call.fault, f"{server} closed the connection without an answer. Try again.")
     return not_understood(call)
