@@ -113,6 +113,13 @@ class _Listener:
     def on_back(self) -> None:
         """It begins once."""
 
+    @property
+    def wants_signs(self) -> bool:
+        return False
+
+    def on_no_sign(self, why: str, at: float) -> None:
+        """No microphone is open."""
+
     def deadline(self) -> float | None:
         return self._log.deadline()
 

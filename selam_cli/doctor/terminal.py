@@ -121,7 +121,7 @@ def _tmux_findings(told: Mapping[str, str]) -> Iterator[Finding]:
         late = f"tmux holds Escape back for {escape_ms} ms, so it throws away and interrupts late."
         yield warning("tmux.escape_time", late, "Put 'set -sg escape-time 10' into ~/.tmux.conf.")
     if told.get("focus-events") == "0":
-        deaf = "tmux does not tell when its window loses the focus, so a microphone that a tap opened stays open."
+        deaf = "tmux does not tell when its window loses the focus, so what the mouse holds is let go late."
         yield warning("tmux.focus_events", deaf, "Put 'set -g focus-events on' into ~/.tmux.conf.")
     if told.get("client_utf8") == "0":
         blind = "tmux takes the terminal around it for one without UTF-8: Ethiopic letters become underscores."

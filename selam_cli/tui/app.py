@@ -133,6 +133,7 @@ class SelamScreen(App[int]):
             self.command,
             self._talk_changed,
         )
+        self.talk_key.on_closed = self._on_unattended
         super().__init__(driver_class=driver_class(self.talk_key))
         self.register_theme(SELAM)
         self.theme = SELAM.name
@@ -325,6 +326,11 @@ class SelamScreen(App[int]):
     def _talk_changed(self, key: TalkKey, step: Step | None) -> None:
         nearly_over = step is not None and step.action is Action.WARN
         self._inbox.put(TalkKeyChanged(key.talking, key.latched, key.release_told, nearly_over))
+
+    def _on_unattended(self, why: str) -> None:
+        """Say why the microphone was closed, in the keyboard's thread: the screen's may wait for a link that stalls."""
+        told = f"{why}, so the microphone was closed."
+        self._inbox.put(events.Notice("unattended", "warning", told, "What was said until then is sent."))
 
     def on_key(self, event: Key) -> None:
         """Take the talk key and Escape where the driver does not hear them itself."""

@@ -18,6 +18,7 @@ from textual._parser import ParseError
 from textual.message import Message
 
 from selam_cli.tui.key_parser import EVENT_TYPES, Attributes, EventTypeParser, KeyboardFlags, KeyUp, Repeat
+from selam_cli.tui.signs import Signs
 from selam_cli.tui.talk_key import Edge
 
 LOOK_EVERY_S: Final = 0.1
@@ -41,6 +42,7 @@ _PATIENT_AT_MOST_S: Final = 12.0
 
 _ASK: Final = "\x1b[?u\x1b[c"
 """The flags in force, then the terminal's attributes: which every one tells, so that silence about flags means none."""
+_SIGN: Final = "\x1b[c"
 _FORGET_ALL: Final = "\x1b[=0;1u"
 
 
@@ -83,6 +85,13 @@ class KeyListener(Protocol):
     def tick(self, now: float) -> None:
         """The time has come; all input up to now has been heard."""
 
+    @property
+    def wants_signs(self) -> bool:
+        """Whether a microphone is open, so that somebody should be at the terminal."""
+
+    def on_no_sign(self, why: str, at: float) -> None:
+        """Nobody seems to be at the terminal; `on_back` tells that somebody is again."""
+
 
 class KeyboardGone(events.Event, bubble=False):
     """No key will come any more: the terminal is gone."""
@@ -109,7 +118,10 @@ class Hearing:
         self._round_trip_s = 0.0
         """The longest time that an answer took; 0 until there was one."""
         self._read_at = self._quiet_at = 0.0
+        self.signs = Signs(listener)
         self._button_down = False
+        self.ask_if_room: Callable[[str], bool] = lambda _: False
+        """Writes a question unless the link takes nothing more; the driver knows how."""
 
     # --- asking, and taking it back -----------------------------------------------------------------------------------
 
@@ -192,6 +204,7 @@ class Hearing:
     def hear(self, text: str) -> Iterator[Message]:
         """Take what was read; yield what the screen is to get."""
         self._read_at = time.monotonic()
+        self.signs.on_read(self._read_at)
         self._listener.on_read(text)
         yield from self._told(self.parser.feed(text))
 
@@ -202,6 +215,15 @@ class Hearing:
         self._stop_being_patient()
         if not self._half_heard:
             self._listener.tick(time.monotonic())
+        if self._asked_at is not None:
+            self._look_for_signs(time.monotonic())
+
+    def _look_for_signs(self, now: float) -> None:
+        """Ask while a microphone is open and nothing is read; the reading never waits for a link that stands still."""
+        asked_at = self._questions[0] if self._questions else None
+        if self.signs.look(now, asked_at, self._round_trip_s) and self.ask_if_room(_SIGN):
+            self._answered.clear()
+            self._questions.append(now)
 
     def rest_for_s(self) -> float:
         """Return how long nothing need be done until a key comes."""

@@ -144,6 +144,14 @@ class KeyLog:
     def on_back(self) -> None:
         """Keys are heard again."""
 
+    @property
+    def wants_signs(self) -> bool:
+        """No microphone is open here."""
+        return False
+
+    def on_no_sign(self, why: str, at: float) -> None:
+        """Nobody is listened to."""
+
     def deadline(self) -> float | None:
         """When silence will mean something."""
         return self._talk_key.deadline()

@@ -10,6 +10,7 @@ import asyncio
 import codecs
 import contextlib
 import os
+import queue
 import select
 import signal
 import sys
@@ -43,6 +44,7 @@ class PosixKeyboardDriver(LinuxDriver):
             self._file = sys.__stdout__
         make_readable(self._file, errors=READABLE_IN_CELLS)
         self._hearing = Hearing(self.listener, ASK_FOR_ALL)
+        self._hearing.ask_if_room = self._write_if_room
         self._modes: list[Any] | None = None
         self._running = self._suspended = self._interrupted = False
 
@@ -67,6 +69,16 @@ class PosixKeyboardDriver(LinuxDriver):
         if self._interrupted:  # not before: the terminal's last answer would land in the shell
             self._interrupted = False
             os.kill(os.getpid(), signal.SIGINT)
+
+    def _write_if_room(self, text: str) -> bool:
+        writer = self._writer_thread
+        if not self._running or writer is None:
+            return False
+        try:
+            writer._queue.put_nowait(text)  # noqa: SLF001  # Textual's own write waits while the link takes nothing
+        except queue.Full:
+            return False
+        return True
 
     def process_message(self, message: Message) -> None:
         """Hand a message to the screen; where that listens no more, Ctrl+C is what it is in every program: a signal."""

@@ -79,6 +79,8 @@ class TalkKey:
         self._stepped_at = float("-inf")
         self.directly_fed = False
         """Whether the thread that reads the keyboard feeds it; else the screen does."""
+        self.on_closed: Callable[[str], None] = lambda _: None
+        """Is told, in the keyboard's thread, why the microphone was closed though no key did it."""
 
     @property
     def talking(self) -> bool:
@@ -140,6 +142,16 @@ class TalkKey:
             if self._machine.mode is Mode.OPEN and not (self._muted or self._closed):
                 self._muted_while_away = True
                 self._send("mute", "on", None)
+
+    @property
+    def wants_signs(self) -> bool:
+        """Whether a microphone is open, so that somebody should be at the terminal."""
+        return self._machine.talking or (self._machine.mode is Mode.OPEN and not (self._muted or self._closed))
+
+    def on_no_sign(self, why: str, at: float) -> None:
+        """Nobody seems to be at the terminal: what is said to an open microphone is sent, and it closes."""
+        self.on_leave(at)
+        self.on_closed(why)
 
     def on_back(self) -> None:
         """Keys are heard again: a microphone that was open before is open."""

@@ -481,6 +481,15 @@ class PlayedScreen(Terminal):
         inferred = [float(found[1]) for found in _INFERRED.finditer(self.watched_text)]
         return [at for at in inferred if any(at - _SHORTLY_S < sent < at for sent in self.keys_sent_at)]
 
+    def hear_commands_until(self, verb: str) -> None:
+        """Wait until the engine is told something; the link stands still meanwhile."""
+        assert self._watched is not None
+        end = time.monotonic() + PATIENCE_S
+        while verb not in dict(self.commands):
+            assert time.monotonic() < end, self.watched_text
+            if select.select([self._watched], [], [], 0.1)[0]:
+                self.watched_text += os.read(self._watched, 65_536).decode()
+
     def wait_for_command(self, verb: str, argument: str = "", *, times: int = 1) -> None:
         """Play the terminal until the engine was told something so many times."""
         self.wait_for(lambda: self.commands.count((verb, argument)) >= times, f"{verb} {argument}")

@@ -88,6 +88,21 @@ def test_escape_throws_away_though_tmux_holds_it_back_for_a_moment(tmp_path):
         terminal.wait_for_command("discard")
 
 
+def test_a_client_that_is_gone_closes_a_latched_microphone(tmp_path):
+    with screen_in_tmux(tmp_path) as terminal:
+        terminal.tap(" ")
+        terminal.wait_for_text("MICROPHONE OPEN")
+        terminal.tmux("detach-client")
+        end = time.monotonic() + PATIENCE_S
+        while "release" not in terminal.commands:
+            assert time.monotonic() < end, terminal.commands
+            time.sleep(0.05)
+        assert terminal.commands[:3] == ["levels on", "press", "release"]
+        while "No terminal is" not in terminal.tmux("capture-pane", "-p"):
+            assert time.monotonic() < end, terminal.tmux("capture-pane", "-p")
+            time.sleep(0.05)
+
+
 def test_a_tmux_that_is_killed_closes_the_microphone_and_leaves_no_process(tmp_path):
     with screen_in_tmux(tmp_path) as terminal:
         pid = int(terminal.tmux("display-message", "-p", "#{pane_pid}"))

@@ -315,6 +315,18 @@ def test_suspending_closes_a_latched_microphone(profile):
         screen.wait_for_text("READY")
 
 
+@pytest.mark.parametrize("profile", [KITTY, LEGACY], ids=str)
+def test_a_link_that_stands_still_closes_a_latched_microphone(profile):
+    with played(profile) as screen:
+        until_ready(screen)
+        screen.tap(" ")
+        screen.wait_for_text("MICROPHONE OPEN")
+        screen.wait_for(lambda: screen.written.count(b"\x1b[c") > 1, "an answered question")
+        screen.hear_commands_until("release")  # nothing that the screen writes is read any more
+        screen.wait_for_text("gives no sign")
+        assert screen.talks == ["press", "release"]
+
+
 def test_suspending_closes_an_open_microphone_and_coming_back_opens_it():
     """Nobody sees what it hears meanwhile."""
     with played(KITTY, options={"ptt": "open"}) as screen:
