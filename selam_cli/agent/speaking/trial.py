@@ -5,6 +5,7 @@ Only a machine's own voices are tried before they are used; those of a service c
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import aclosing
 from typing import Final
@@ -29,6 +30,9 @@ SENTENCES: Final = {
 FAINTEST: Final = 33
 """The least peak, of 32,767, that counts as sound: −60 dBFS, which no voice stays under."""
 
+TRIED_WITHIN_S: Final = 10.0
+"""An agent that starts is waited for 30 s; a large model loads in two or three."""
+
 
 async def is_silent(voice: Synthesizer, language: str) -> bool:
     """Say whether a voice makes no sound of a plain sentence; what follows its first sound is not made.
@@ -49,10 +53,14 @@ async def is_silent(voice: Synthesizer, language: str) -> bool:
 async def unusable(voice: Synthesizer, language: str) -> str | None:
     """Return why a voice of this machine speaks no language, with the remedy; None where it does.
 
-    A failure that may pass, of a machine that is busy, is no reason.
+    A failure that may pass, of a machine that is busy, is no reason; nor is a voice that takes its time to load.
     """
     try:
-        silent = await is_silent(voice, language)
+        async with asyncio.timeout(TRIED_WITHIN_S):
+            silent = await is_silent(voice, language)
+    except TimeoutError:
+        log.warning("%s was not heard within %.0f s", voice.name, TRIED_WITHIN_S)
+        return None
     except EngineFault as fault:
         log.warning("the voice was not heard: %s", fault.message)
         return fault.message if fault.type == "session_error" else None

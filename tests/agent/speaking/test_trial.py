@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from selam_cli.agent.responder import EngineFault
+from selam_cli.agent.speaking import trial
 from selam_cli.agent.speaking.espeak import Espeak
 from selam_cli.agent.speaking.trial import SENTENCES, is_silent, unusable
 from selam_cli.core.catalog import LANGUAGES
@@ -66,6 +67,19 @@ async def test_nothing_is_made_after_the_first_sound():
 @pytest.mark.parametrize(("kind", "told"), [("session_error", "It is damaged."), ("audio_error", None)])
 async def test_a_failure_that_may_pass_is_no_reason_to_leave_a_voice_out(kind, told):
     assert await unusable(Voice(fault=EngineFault(kind, "It is damaged.")), "en") == told
+
+
+async def test_a_voice_that_hangs_does_not_hold_up_the_agent_that_starts(monkeypatch):
+    monkeypatch.setattr(trial, "TRIED_WITHIN_S", 0.01)
+    never = asyncio.Event()
+    voice = Voice()
+
+    async def speak(*_):
+        await never.wait()
+        yield LOUD
+
+    voice.speak = speak
+    assert await unusable(voice, "en") is None
 
 
 async def test_every_language_has_a_sentence_and_espeak_is_heard_in_each_of_its_own():
