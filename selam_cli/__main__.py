@@ -24,7 +24,9 @@ def main() -> None:
     from selam_cli.core.redaction import Redactor, secrets_of_environment  # noqa: PLC0415
     from selam_cli.output import guard_standard_output, make_readable  # noqa: PLC0415
     from selam_cli.redacted_output import redact_uncaught  # noqa: PLC0415
+    from selam_cli.user_path import ensure_home  # noqa: PLC0415
 
+    ensure_home(os.environ)
     guard_standard_output()
     make_readable(sys.stdout, sys.stderr)
     redact_uncaught(Redactor.of(secrets_of_environment(os.environ)))

@@ -17,6 +17,7 @@ from selam_cli.doctor.in_time import in_thread
 from selam_cli.errors import SelamError
 from selam_cli.log_file import log_path
 from selam_cli.settings_file import settings_path
+from selam_cli.user_path import NO_HOME
 
 if TYPE_CHECKING:
     from selam_cli.doctor.case import Case
@@ -32,6 +33,9 @@ async def check_folders(case: Case) -> AsyncGenerator[Finding, None]:
     """Look at what is read, then at what is written."""
     for finding in case.at_settings:
         yield finding
+    if case.environment.get("HOME") == NO_HOME:
+        told = "There is no home folder: HOME is not set, and the user has no entry in passwd. Nothing is kept."
+        yield warning("folders.home", told, "Set HOME to a folder that you may write to.")
     settings = settings_path(case.environment)
     data = user_data_path("selam-voice", appauthor=False)
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
