@@ -15,6 +15,7 @@ from selam_cli.doctor import keyboard
 from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
 from selam_cli.doctor.in_time import to_its_end
 from selam_cli.errors import UsageFault
+from selam_cli.tui.surroundings import in_gnu_screen, tells_mouse
 
 if TYPE_CHECKING:
     from selam_cli.doctor.case import Case
@@ -35,6 +36,8 @@ async def check_terminal(case: Case) -> AsyncGenerator[Finding, None]:
         return
     for finding in (_kind(case.environment), _size(), _colours(case.environment), _letters(case.environment)):
         yield finding
+    for finding in _mouse(case.environment):
+        yield finding
     if case.environment.get("TMUX"):
         for finding in await _tmux(case.environment):
             yield finding
@@ -49,7 +52,7 @@ def _kind(environment: Mapping[str, str]) -> Finding:
     program = " ".join(filter(None, (environment.get(f"TERM_PROGRAM{part}") for part in ("", "_VERSION"))))
     parts = [f"TERM is {term}" if term else "", f"the program says {program}" if program else ""]
     parts += ["through SSH" if environment.get("SSH_CONNECTION") else ""]
-    parts += ["inside GNU screen" if environment.get("STY") else ""]
+    parts += ["inside GNU screen" if in_gnu_screen(environment) else ""]
     return ok("terminal.kind", f"The terminal: {', '.join(filter(None, parts)) or 'a console of Windows'}.")
 
 
@@ -66,10 +69,20 @@ def _colours(environment: Mapping[str, str]) -> Finding:
     term = environment.get("TERM", "")
     if environment.get("NO_COLOR"):
         return ok("terminal.colours", "NO_COLOR is set, so there are none.")
-    if environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"} or sys.platform == "win32":
+    inherited = in_gnu_screen(environment)
+    if (
+        environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"} and not inherited
+    ) or sys.platform == "win32":
         return ok("terminal.colours", "Colours: 16 million.")
     count = 256 if "256color" in term or "kitty" in term else 16
-    return ok("terminal.colours", f"Colours: {count}, as TERM says.")
+    aside = "; COLORTERM is not GNU screen's own" if inherited and environment.get("COLORTERM") else ""
+    return ok("terminal.colours", f"Colours: {count}, as TERM says{aside}.")
+
+
+def _mouse(environment: Mapping[str, str]) -> Iterator[Finding]:
+    if not tells_mouse(environment):
+        told = "GNU screen is in between: it would hold Escape back where the mouse is told, so the mouse is left off."
+        yield ok("terminal.mouse", told)
 
 
 def _letters(environment: Mapping[str, str]) -> Finding:
@@ -139,8 +152,12 @@ async def _releases(case: Case) -> Finding:
     if answer is keyboard.Answer.TOLD:
         told = "The terminal tells when a key goes up: holding the talk key is exact."
         return ok("keys.release", f"{told} {_KONSOLE}" if case.environment.get("KONSOLE_VERSION") else told)
-    told = "The terminal does not tell when a key goes up: the end of a hold is inferred, 0.2 to 0.4 s late."
-    remedy = "Tapping is exact. kitty, Ghostty, foot, Alacritty, iTerm2, Konsole and others tell it, outside of tmux."
+    told = "The terminal does not tell when a key goes up: the end of a hold is inferred, 0.2 to 0.4 s late, over mosh "
+    told += "on a slow link up to 0.9 s."
+    remedy = (
+        "Tapping is exact. kitty, Ghostty, foot, iTerm2, VS Code, Alacritty from 0.15 and Konsole from 26.08 tell it, "
+    )
+    remedy += "outside of tmux, screen and mosh."
     return ok("keys.release", told, remedy)
 
 

@@ -51,8 +51,9 @@ from selam_cli.tui.model import (
 from selam_cli.tui.multiplexer import may_be_far
 from selam_cli.tui.options import ScreenOptions
 from selam_cli.tui.sheet import Sheet
+from selam_cli.tui.surroundings import forget_inherited_colours
 from selam_cli.tui.talk_key import Edge, TalkKey
-from selam_cli.tui.theme import SELAM
+from selam_cli.tui.theme import dress, dress_for_terminal
 
 if TYPE_CHECKING:
     from selam_cli.tui.settings_sheet import Choices
@@ -134,9 +135,9 @@ class SelamScreen(App[int]):
             self._talk_changed,
         )
         self.talk_key.on_closed = self._on_unattended
+        forget_inherited_colours(os.environ)
         super().__init__(driver_class=driver_class(self.talk_key))
-        self.register_theme(SELAM)
-        self.theme = SELAM.name
+        dress(self)
         self._engine = engine
         self._now = now
         self._departures = departures
@@ -175,6 +176,7 @@ class SelamScreen(App[int]):
 
     def on_mount(self) -> None:
         """Begin to listen to the engine."""
+        dress_for_terminal(self)
         self._response.focus()
         if self._departures is not None:
             self._departures.attend(asyncio.get_running_loop(), self.action_leave)

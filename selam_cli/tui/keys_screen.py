@@ -7,6 +7,7 @@ holds there; only the engine is missing.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from textwrap import fill
 from typing import ClassVar, Final
@@ -23,8 +24,9 @@ from selam_cli.core.push_to_talk import Mode
 from selam_cli.tui import leaving
 from selam_cli.tui.drivers import driver_class
 from selam_cli.tui.key_log import KeyLog, verdict
+from selam_cli.tui.surroundings import forget_inherited_colours
 from selam_cli.tui.talk_key import Edge
-from selam_cli.tui.theme import SELAM
+from selam_cli.tui.theme import dress, dress_for_terminal
 
 _FRAME_S: Final = 1 / 15
 _PRINTED_LINES, _PRINTED_COLUMNS = 40, 79
@@ -74,9 +76,9 @@ class KeysScreen(App[int]):
 
     def __init__(self, mode: Mode, key: str, departures: leaving.Departures) -> None:
         self.log_of_keys = KeyLog(mode, key)
+        forget_inherited_colours(os.environ)
         super().__init__(driver_class=driver_class(self.log_of_keys))
-        self.register_theme(SELAM)
-        self.theme = SELAM.name
+        dress(self)
         self._departures = departures
         self._drawn = -1
         self._lines = Lines(self.log_of_keys)
@@ -90,6 +92,7 @@ class KeysScreen(App[int]):
 
     def on_mount(self) -> None:
         """Begin to draw."""
+        dress_for_terminal(self)
         self._departures.attend(asyncio.get_running_loop(), self.action_leave)
         self.set_interval(_FRAME_S, self._draw)
 

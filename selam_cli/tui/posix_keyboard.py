@@ -26,6 +26,7 @@ from textual.message import Message
 from selam_cli.output import READABLE_IN_CELLS, make_readable
 from selam_cli.tui.hearing import Hearing, KeyboardGone, KeyListener
 from selam_cli.tui.key_parser import ASK_FOR_ALL
+from selam_cli.tui.surroundings import tells_mouse
 
 _TELL_NO_MORE: Final = "".join(f"\x1b[?{mode}l" for mode in (1000, 1003, 1015, 1006, 1016, 1004, 2004, 2048))
 """Mouse, focus, pastes and the window's size: what is told of them must not land in the shell."""
@@ -38,7 +39,7 @@ class PosixKeyboardDriver(LinuxDriver):
     listener: KeyListener
 
     def __init__(self, app: App[Any], **options: Any) -> None:
-        super().__init__(app, **options)
+        super().__init__(app, **{**options, "mouse": options.get("mouse", True) and tells_mouse(os.environ)})
         if sys.__stdout__ is not None and not os.isatty(2):
             # Textual draws on the standard error, which may be kept in a file; the screen belongs on the terminal.
             self._file = sys.__stdout__

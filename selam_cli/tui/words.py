@@ -131,14 +131,14 @@ def talk_explanation(talk: TalkView) -> str:
     if talk.mode is Mode.TOGGLE:
         return f"Tap {key} to start, tap it again to send. How long you press makes no difference."
     tap = "" if talk.mode is Mode.HOLD else f" Or tap {key}: the microphone stays open until you tap it again."
-    tap += " The mouse button does the same on the bar with the meter, in every terminal."
+    tap += " The mouse button does the same on the bar with the meter, in every terminal but GNU screen."
     if talk.release_told:
         return f"Hold {key} while you speak; letting go sends. This terminal tells when the key is let go.{tap}"
     return (
         f"Hold {key} while you speak; letting go sends. This terminal does not tell when a key is let go, so that is "
-        f"inferred from the key's repeats, 0.2 to 0.4 seconds late.{tap} kitty, Ghostty, foot, Alacritty, iTerm2, "
-        "Konsole, VS Code and Windows Terminal from 1.25 tell it; tmux, screen and mosh in between do not. "
-        "`selam-voice keys` shows what yours tells."
+        f"inferred from the key's repeats, 0.2 to 0.4 seconds late, up to 0.9 over mosh on a slow link.{tap} kitty, "
+        "Ghostty, foot, iTerm2, VS Code, Alacritty from 0.15, Konsole from 26.08 and Windows Terminal from 1.25 tell "
+        "it; tmux, screen and mosh in between do not. `selam-voice keys` shows what yours tells."
     )
 
 

@@ -122,3 +122,14 @@ def test_the_settings_of_tmux_that_matter_are_told(a_file, tmp_path):
             assert "it passes no release of a key on" in shown
         finally:
             subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
+
+
+def test_gnu_screen_has_the_colours_of_its_own_and_no_mouse(a_file):
+    inside = {"STY": "1.pts-0", "TERM": "screen", "COLORTERM": "truecolor"}
+    with doctor_in(LEGACY, a_file, environment=inside) as terminal:
+        terminal.wait_for_text(HELD)
+        terminal.tap("enter")
+        assert terminal.wait_for_exit() == UNREACHED
+        shown = " ".join(terminal.text.split())
+        assert "Colours: 16, as TERM says; COLORTERM is not GNU screen's own." in shown
+        assert "so the mouse is left off" in shown
