@@ -142,9 +142,9 @@ def talk(
 @app.command(epilog=ADVICE)
 def ask(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(help="A sound file, or - for raw PCM16 16 kHz mono on standard input.")],
+    file: Annotated[str, typer.Argument(help="A sound file, or - for standard input: one of these, or raw PCM16.")],
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Keep the agent's voice in this WAV file.")] = None,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="For the whole turn.")] = 60.0,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="To wait for an answer, once all is said.")] = 60.0,
     voice: Voice = None,
     language: Language = None,
     instructions: Instructions = None,
@@ -179,7 +179,7 @@ def ask(
     )
     from selam_cli.engine import ask as ask_once  # noqa: PLC0415
 
-    return ask_once.run(ask_once.Question(file, out, timeout, json), settings, target)
+    return ask_once.run(ask_once.Wish(file, out, timeout, json), settings, target)
 
 
 @app.command()

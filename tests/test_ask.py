@@ -1,6 +1,7 @@
 """`ask` as scripts use it: a file or a pipe in, text out, and an exit status."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -199,3 +200,89 @@ async def test_on_a_terminal_it_says_what_it_is_doing_and_wipes_that_away(questi
             assert await asyncio.to_thread(terminal.wait_for_exit) == 0
             assert terminal.text.split() == ["You:", "what", "time", "is", "it", "Agent:", "Time", "to", "go."]
         await answered
+
+
+# --- how long, and where to -------------------------------------------------------------------------------------------
+
+
+async def test_the_time_out_counts_from_the_end_of_speech(tmp_path):
+    path = tmp_path / "long.wav"
+    write_wav(str(path), np.tile(spoken("What time is it?"), 3), 16_000)
+    async with voice_server() as server:
+        answered = asyncio.create_task(answer_when_silent(server))
+        seconds = len(soundfile.read(path)[0]) / 16_000
+        status, output, errors = await ask(str(path), "--server", server.url, "--timeout", str(seconds - 0.5))
+        await answered
+    assert (status, errors) == (0, "")
+    assert output.endswith("Agent: Time to go.\n")
+
+
+async def test_speech_that_is_too_long_is_told_before_anything_is_sent(tmp_path):
+    path = tmp_path / "long.wav"
+    write_wav(str(path), np.full(130 * 16_000, 3_000, np.int16), 16_000)
+    async with voice_server() as server:
+        status, output, errors = await ask(str(path), "--server", server.url)
+        assert not server.received
+    assert (status, output) == (2, "")
+    assert "lasts 130.0 s, and 120 s are the most that one utterance may last.\nShorten it" in errors
+
+
+async def test_speech_from_a_pipe_that_is_too_long_is_cut_and_that_is_told(tmp_path):
+    (tmp_path / "config.toml").write_text("max_talk_s = 5\n")
+    environment = {"SELAM_CONFIG": str(tmp_path / "config.toml")}
+    said = np.tile(spoken("What time is it?"), 6)[: 7 * 16_000]
+    async with voice_server() as server:
+        answered = asyncio.create_task(answer_when_silent(server))
+        status, output, errors = await ask("-", "--server", server.url, stdin=said.tobytes(), environment=environment)
+        await answered
+    assert status == 0
+    assert output.endswith("Agent: Time to go.\n")
+    assert errors.startswith("5 seconds are the most that one utterance may last. The rest was not sent")
+    assert len(server.audio) / 32_000 == pytest.approx(5.02 + 1.0, abs=0.03)  # with the closing silence
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a full device is a POSIX thing")
+async def test_an_answer_that_cannot_be_printed_is_told(question):
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "selam_cli", "ask", question, "--local", stdout=full, stderr=subprocess.PIPE
+        )
+        _, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert errors.decode().startswith("The answer cannot be written: No space left on device.")
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("nowhere/reply.wav", "there is no folder"),
+        ("folder", "it is a folder"),
+        ("reply.mp3", "sound is kept as WAV"),
+        ("notes.txt", "sound is kept as WAV"),
+        ("question.wav", "it is the recording that is spoken"),
+        ("question.wav/reply.wav", "cannot be written"),
+        ("n" * 300, "cannot be written"),
+    ],
+)
+async def test_where_a_reply_cannot_be_kept_is_told_before_the_turn(question, tmp_path, out, said):
+    (tmp_path / "folder").mkdir()
+    before = (tmp_path / "question.wav").read_bytes()
+    async with voice_server() as server:
+        status, output, errors = await ask(question, "--server", server.url, f"--out={tmp_path / out}")
+        assert not server.sids
+    assert (status, output) == (2, "")
+    assert said in errors
+    assert (tmp_path / "question.wav").read_bytes() == before
+
+
+async def test_a_reply_may_be_kept_in_the_home_folder_and_on_standard_output(question, tmp_path):
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    assert (await ask("~/question.wav", "--local", "--out=~/reply.wav", environment=home))[0] == 0
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "selam_cli", "ask", question, "--local", "--out", "-",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    sound, text = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
+    assert "Agent: You spoke for" in text.decode()
+    assert len(soundfile.read(io.BytesIO(sound))[0]) == len(soundfile.read(tmp_path / "reply.wav")[0]) > 0

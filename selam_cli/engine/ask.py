@@ -5,56 +5,80 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from selam_cli.core import pcm
-from selam_cli.core.pcm import Samples
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.engine import events
 from selam_cli.engine.ask_speaker import AskSpeaker
 from selam_cli.engine.engine import VoiceEngine
-from selam_cli.engine.jsonl import LineWriter, read_piece
+from selam_cli.engine.jsonl import LineWriter
+from selam_cli.engine.patience import Patience
+from selam_cli.engine.question import Question, check_length, question_of
 from selam_cli.engine.reply import ReplyPlayer
+from selam_cli.engine.reply_file import ReplyFile
 from selam_cli.engine.standard_streams import StandardStreams
 from selam_cli.engine.talk_json import end_on_signals, run_loop, tell_of_log
 from selam_cli.engine.target import Target
-from selam_cli.errors import ConnectionFailed, SelamError, SessionError, UsageFault
+from selam_cli.errors import ConnectionFailed, SelamError, SessionError
+from selam_cli.output import Unwritten, write_all
 from selam_cli.settings import Settings
 from selam_cli.sound.decode import Pcm
-from selam_cli.sound.files import read_speech, write_wav
+from selam_cli.sound.wav_file import check_not_the_same
+from selam_cli.user_path import expanded_name
 
-BLOCK_MS: Final = 20
 CONNECT_ATTEMPTS: Final = 3
+CUT_REMEDY: Final = "The rest was not sent: speak less at a time, or raise max_talk_s in the settings file."
+
+_TOLD: Final = frozenset(
+    {"no_key", "key_problem", "voice_mismatch", "recorded", "resent", "stalled", "too_long", "too_quiet"}
+)
+_SIGNS: Final = (
+    events.Connected,
+    events.SessionStarted,
+    events.Utterance,
+    events.Transcription,
+    events.Response,
+    events.Audio,
+    events.AudioEnd,
+)
+"""What shows that something is under way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What `ask` is to do: the file (`-` for standard input), where the reply's sound goes, and the time it has."""
+class Wish:
+    """What `ask` is to do: the file (`-` for standard input), where the reply's sound goes, and how patient it is."""
 
     file: str
     out: str | None = None
     timeout_s: float = 60.0
+    """How long nothing may come: no session, no sound through a pipe, nothing of an answer once all is said."""
     as_json: bool = False
 
 
-def run(question: Question, settings: Settings, target: Target) -> int:
+def run(wish: Wish, settings: Settings, target: Target) -> int:
     """Hold one turn; return the exit status. Raises SelamError for what can be seen before it begins."""
-    speech = None if question.file == "-" else read_speech(question.file)
-    if question.out is not None:
-        _check_writable(question.out)
+    out = None if wish.out is None else ReplyFile(str(expanded_name(wish.out)))
+    wish = replace(wish, file=expanded_name(wish.file))
+    if out is not None:
+        taken = "the JSON lines go there" if wish.as_json else "it is a terminal" if os.isatty(1) else ""
+        out.check(wish.file, settings.output, output_fd_taken=taken)
+    if settings.output is not None:
+        check_not_the_same(settings.output, wish.file)
     settings = replace(settings, pre_roll_ms=0, release_tail_ms=0, ptt="hold")
+    # Before the question is opened: the library that reads it may have something to say on its own.
     streams = StandardStreams("ask", target.redactor)
-    progress = _Progress(streams, shown=not question.as_json and os.isatty(streams.error_fd))
+    progress = _Progress(streams, shown=not wish.as_json and os.isatty(streams.error_fd))
     try:
-        status = run_loop(_Turn(question, settings, target, streams, progress, speech).run())
+        question = question_of(wish.file, wish.timeout_s)
+        try:
+            check_length(question, settings.max_talk_s)
+            status = run_loop(_Turn(wish, question, out, settings, target, streams, progress).run())
+        finally:
+            question.close()
     finally:
         progress.clear()
         streams.give_back()
@@ -66,30 +90,33 @@ class _Turn:
 
     def __init__(
         self,
+        wish: Wish,
         question: Question,
+        out: ReplyFile | None,
         settings: Settings,
         target: Target,
         streams: StandardStreams,
         progress: _Progress,
-        speech: Samples | None,
     ) -> None:
+        self._wish = wish
         self._question = question
+        self._out = out
         self._settings = settings
         self._streams = streams
         self._redactor = target.redactor
         self._progress = progress
-        self._speech = speech
+        self._patience = Patience(wish.timeout_s)
         self._reply: list[Pcm] = []
         self._started_at = time.monotonic()
         self._writer: LineWriter | None = None
-        if question.as_json:
+        if wish.as_json:
             self._writer = LineWriter(streams.output_fd, self._on_closed, target.redactor)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session = asyncio.Event()
         self._over = asyncio.Event()
         self._outcome = ""
         self._error: events.ErrorRaised | None = None
-        self._player = ReplyPlayer(keep=self._reply.append if question.out else None)
+        self._player = ReplyPlayer(keep=self._reply.append if out is not None else None)
         self._speaker = AskSpeaker(settings.output, self._player)
         self._engine = VoiceEngine(
             settings, target, self._on_event, player=self._player, with_devices=False, attempts=CONNECT_ATTEMPTS
@@ -101,9 +128,12 @@ class _Turn:
         tell_of_log(self._streams.log, loop, self._engine)
         running = asyncio.create_task(self._engine.run())
         speaking = asyncio.create_task(self._speak())
-        await asyncio.wait({running, speaking}, timeout=self._question.timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        waiting = asyncio.create_task(self._patience.is_over())
+        await asyncio.wait({running, speaking, waiting}, return_when=asyncio.FIRST_COMPLETED)
         failure = self._failure_of(speaking)
         speaking.cancel()
+        waiting.cancel()
+        self._patience.stop()
         self._engine.quit()
         status = await running
         await self._speaker.close()
@@ -114,51 +144,50 @@ class _Turn:
     async def _speak(self) -> None:
         """Say the question as a person would, and wait for the answer to end."""
         await self._speaker.open()
+        await self._question.prepare()
+        check_length(self._question, self._settings.max_talk_s)
+        self._patience.begin()
         await self._session.wait()
+        self._patience.stop()
         conversation = self._engine.conversation
+        conversation.gives_up = False  # the patience here is what the user says
         conversation.press(time.monotonic())
-        next_at = time.monotonic()
-        async for block in self._blocks():
-            next_at += len(block) / WIRE_RATE_HZ
-            await asyncio.sleep(next_at - time.monotonic())
-            next_at = max(next_at, time.monotonic() - 1.0)  # a sender that stalled is not caught up with in a burst
-            conversation.capture.on_block(block, time.monotonic())
-            self._progress.tell(f"speaking {pcm.seconds_of(self._spoken):.1f} s")
+        await self._say()
         conversation.release(time.monotonic())
         conversation.capture.end_now()
         self._progress.tell("waiting for the answer")
+        self._patience.begin()
         await self._over.wait()
+
+    async def _say(self) -> None:
+        """Say what there is to say, as far as one utterance goes."""
+        capture = self._engine.conversation.capture
+        next_at = time.monotonic()
+        async for block in self._question.blocks():
+            next_at += len(block) / WIRE_RATE_HZ
+            await asyncio.sleep(next_at - time.monotonic())
+            next_at = max(next_at, time.monotonic() - 1.0)  # a sender that stalled is not caught up with in a burst
+            if not capture.talking:
+                return  # it was too long, or the session is over
+            capture.on_block(block, time.monotonic())
+            self._progress.tell(f"speaking {pcm.seconds_of(self._spoken):.1f} s")
 
     @property
     def _spoken(self) -> int:
         utterance = self._engine.conversation.capture.current
         return len(utterance.audio) // 2 if utterance else 0
 
-    async def _blocks(self) -> AsyncIterator[Samples]:
-        size = pcm.samples_in(BLOCK_MS)
-        if self._speech is not None:
-            for start in range(0, len(self._speech), size):
-                yield self._speech[start : start + size]
-            return
-        rest, heard = b"", False
-        async for piece in _standard_input():
-            heard = True
-            whole = (rest + piece)[: (len(rest) + len(piece)) // (2 * size) * (2 * size)]
-            rest = (rest + piece)[len(whole) :]
-            for start in range(0, len(whole), 2 * size):
-                yield np.frombuffer(whole[start : start + 2 * size], dtype="<i2").astype(np.int16)
-        if not heard:
-            raise UsageFault("Standard input holds no sound.", "Pipe raw PCM16, 16 kHz, mono into it.")
-        if len(rest) > 1:
-            yield np.frombuffer(rest[: len(rest) // 2 * 2], dtype="<i2").astype(np.int16)
-
     # --- events -------------------------------------------------------------------------------------------------------
 
     def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Notice) and event.code == "too_long":
+            event = replace(event, remedy=CUT_REMEDY)  # nobody can press again
         if self._writer is not None:
             self._writer.write(event, time.monotonic() - self._started_at)
+        if isinstance(event, _SIGNS):
+            self._patience.renew()
         match event:
-            case events.Notice() if self._writer is None:
+            case events.Notice() if self._writer is None or event.code == "too_long":
                 self._tell(event)
             case events.Connecting():
                 self._progress.tell(f"connecting to {plain_line(event.server)}")
@@ -178,7 +207,7 @@ class _Turn:
 
     def _tell(self, notice: events.Notice) -> None:
         """Say what a user without a screen would want to know."""
-        if notice.code in {"no_key", "key_problem", "voice_mismatch", "recorded", "resent", "stalled"}:
+        if notice.code in _TOLD:
             self._progress.clear()
             remedy = "" if notice.code == "recorded" else notice.remedy  # there is nobody to send it later
             self._streams.say(f"{notice.message} {remedy}".strip())
@@ -201,7 +230,10 @@ class _Turn:
             return self._failure_of_turn() or self._speaker.failure
         if self._engine.failure is not None:
             return self._engine.failure
-        return SessionError(f"No answer came within {self._question.timeout_s:g} seconds.", "Try again with --timeout.")
+        within = f"within {self._wish.timeout_s:g} seconds"
+        if self._engine.conversation.state.reply_text:
+            return SessionError(f"The answer broke off: nothing more came {within}.", "Try again.")
+        return SessionError(f"No answer came {within}.", "Try again, or be more patient with --timeout.")
 
     def _failure_of_turn(self) -> SelamError | None:
         if self._outcome == "answered":
@@ -222,28 +254,37 @@ class _Turn:
         state = self._engine.conversation.state
         if status > 128:
             return status
-        if not self._question.as_json:
-            self._print(state.user_text, state.reply_text)
-        failure = failure or self._save()
+        unwritten = None if self._wish.as_json else self._print(state.user_text, state.reply_text)
+        failure = failure or unwritten or self._save() or self._speaker.unwritten
         if failure is None:
             return 0
         self._streams.say(f"{failure.reason} {failure.remedy}".strip())
         return failure.exit_code
 
-    def _print(self, heard: str, answer: str) -> None:
-        with contextlib.suppress(OSError):
-            for label, text in (("You: ", heard), ("Agent: ", answer)):
-                if text:
-                    shown = self._redactor.shown_speech(text)
-                    os.write(self._streams.output_fd, self._streams.for_output(f"{label}{shown}\n"))
+    def _print(self, heard: str, answer: str) -> SelamError | None:
+        to_error = self._out is not None and self._out.is_standard_output
+        lines = [
+            f"{label}{self._redactor.shown_speech(text)}\n"
+            for label, text in (("You: ", heard), ("Agent: ", answer))
+            if text
+        ]
+        try:
+            if to_error:
+                write_all(self._streams.error_fd, self._streams.for_error("".join(lines)))
+            else:
+                write_all(self._streams.output_fd, self._streams.for_output("".join(lines)))
+        except BrokenPipeError:
+            return None  # the reader has seen enough
+        except OSError as error:
+            return Unwritten("The answer", error)
+        return None
 
     def _save(self) -> SelamError | None:
-        if self._question.out is None:
-            return None
-        if not self._reply:
-            return SessionError(f"No sound came, so {self._question.out} was not written.", "Read the answer instead.")
-        rate_hz = self._reply[0].rate_hz
-        write_wav(self._question.out, np.concatenate([piece.samples for piece in self._reply]), rate_hz)
+        try:
+            if self._out is not None:
+                self._out.write(self._reply, self._streams.output_fd)
+        except SelamError as error:
+            return error
         return None
 
 
@@ -268,30 +309,3 @@ class _Progress:
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):
             os.write(self._streams.error_fd, self._streams.for_error(text))
-
-
-async def _standard_input() -> AsyncIterator[bytes]:
-    """Yield what comes on standard input; a thread reads it, which works on files, pipes and Windows alike."""
-    loop = asyncio.get_running_loop()
-    pieces: asyncio.Queue[bytes] = asyncio.Queue()
-    room = threading.Semaphore(64)
-
-    def read() -> None:
-        while True:
-            room.acquire()
-            piece = read_piece(0, 6_400)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the turn is over
-                loop.call_soon_threadsafe(pieces.put_nowait, piece)
-            if not piece:
-                return
-
-    threading.Thread(target=read, name="standard-input", daemon=True).start()
-    while piece := await pieces.get():
-        room.release()
-        yield piece
-
-
-def _check_writable(path: str) -> None:
-    folder = Path(path).expanduser().resolve().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
-        raise UsageFault(f"The reply cannot be written to {path}.", "Name a file in a folder that you may write to.")

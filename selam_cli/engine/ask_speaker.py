@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from selam_cli.engine.sound_thread import SoundThread, opened_in
-from selam_cli.errors import DeviceError
+from selam_cli.errors import DeviceError, SelamError
 from selam_cli.sound.files import NullSpeaker
 from selam_cli.sound.speaker import is_device, open_speaker
 from selam_cli.sound.stalled import OPEN_WITHIN_S, no_answer
@@ -28,12 +28,17 @@ class AskSpeaker:
         self.failure: DeviceError | None = None
         """Why the answer was not heard to its end."""
 
+        self.unwritten: SelamError | None = None
+        """Why a file in its place does not hold all that was heard."""
+
     async def open(self) -> None:
         """Open it. Raises DeviceError where it can't be had, in time or at all."""
         if self._spec is None:
             return
         loop = asyncio.get_running_loop()
-        open_it = partial(open_speaker, self._spec, self._player.make_pull, self._on_lost, loop=loop)
+        open_it = partial(
+            open_speaker, self._spec, self._player.make_pull, self._on_lost, loop=loop, on_unwritten=self._on_unwritten
+        )
         if not is_device(self._spec):
             self._speaker = open_it()
             return
@@ -58,6 +63,9 @@ class AskSpeaker:
             return
         closing = asyncio.get_running_loop().run_in_executor(self._thread, self._speaker.close)
         await asyncio.wait({closing}, timeout=1.0)
+
+    def _on_unwritten(self, error: SelamError) -> None:
+        self.unwritten = error
 
     def _on_lost(self, reason: str) -> None:
         """Let the answer go on unheard: its text is not lost with its sound."""

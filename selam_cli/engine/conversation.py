@@ -84,6 +84,8 @@ class Conversation:
             on_growth=self._on_growth,
             on_complete=self._on_complete,
         )
+        self.gives_up = True
+        """Whether a turn ends that has waited `NO_ANSWER_S` for its answer; `ask` has its own clock."""
         self.hearing = Hearing(
             settings, player, self._on_block, emit, on_change=lambda names: self.update(processing=names)
         )
@@ -554,7 +556,8 @@ class Conversation:
 
     def _expect_answer(self) -> None:
         self._stop_waiting()
-        self._no_answer = asyncio.get_running_loop().call_later(NO_ANSWER_S, self._give_up)
+        if self.gives_up:
+            self._no_answer = asyncio.get_running_loop().call_later(NO_ANSWER_S, self._give_up)
 
     def _give_up(self) -> None:
         self._no_answer = None
@@ -574,7 +577,7 @@ class Conversation:
     def _on_growth(self, utterance: Utterance) -> None:
         self._delivery.pump(utterance)
         self._tell_queue()
-        if utterance.seconds >= self._settings.max_talk_s and self._state.stage is Stage.TALKING:
+        if utterance.seconds > self._settings.max_talk_s and self._state.stage is Stage.TALKING:
             self._emit(notices.too_long(self._settings.max_talk_s))
             self.close_microphone()
 

@@ -89,9 +89,9 @@ class ReplyPlayer:
         if sounding:
             buffer.begin()
         if self._held is not None:
-            self._held = _at_rate([Pcm(samples, self.rate_hz) for samples in (*self._held, rest)], rate_hz)
+            self._held = at_rate([Pcm(samples, self.rate_hz) for samples in (*self._held, rest)], rate_hz)
         elif sounding and before is not None:
-            buffer.write_kept(_at_rate(self._last, rate_hz, since_s=heard_s))
+            buffer.write_kept(at_rate(self._last, rate_hz, since_s=heard_s))
             if self._complete:
                 buffer.finish()
         if before is not None:
@@ -181,7 +181,7 @@ class ReplyPlayer:
             return False
         self._heard_before_s = 0.0
         self._buffer.begin()
-        self._buffer.write_kept(_at_rate(self._last, self.rate_hz))
+        self._buffer.write_kept(at_rate(self._last, self.rate_hz))
         self._buffer.finish()
         self.active = self._complete = self._replaying = True
         return True
@@ -306,7 +306,7 @@ class ReplyPlayer:
             self._last.append(Pcm(samples, self.rate_hz))
 
 
-def _at_rate(pieces: list[Pcm], rate_hz: int, *, since_s: float = 0.0) -> list[Samples]:
+def at_rate(pieces: list[Pcm], rate_hz: int, *, since_s: float = 0.0) -> list[Samples]:
     """Return sound that was made for one speaker, or several, for another, from so many seconds after its beginning."""
     converted: list[Samples] = []
     resampler: tuple[int, Resampler] | None = None

@@ -247,6 +247,7 @@ def _read_whole(stream: io.BytesIO, longest_s: float) -> tuple[NDArray[np.int16]
     stream.seek(0)
     try:
         with soundfile.SoundFile(stream) as file:
+            _checked_rate(int(file.samplerate))
             left = min(int(longest_s * file.samplerate), MAX_WHOLE_FILE_SAMPLES)
             pieces = [np.zeros(0, np.int16)]
             # Piece by piece: how long it is and how many channels it has, the file says of itself.

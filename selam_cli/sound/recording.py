@@ -42,14 +42,18 @@ GIVE_ANOTHER: Final = "Give a WAV file, such as a recording of your voice."
 class Recording:
     """An open sound file; `name` is what it is called, `seconds` its length, None where the file does not know it."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        """Look at it. Raises UsageFault for what is no readable sound, or holds none."""
+    def __init__(self, file: BinaryIO, name: str, what: str = "") -> None:
+        """Look at it; `what` it is called at the beginning of a sentence.
+
+        Raises UsageFault for what is no readable sound, or holds none.
+        """
         self._file = file
         self.name = name
+        self._what = what or f"The file {name}"
         with self._sound() as sound:
             self.seconds = sound.frames / sound.samplerate if sound.frames < UNKNOWN_FRAMES else None
             if not len(_frames(sound)):
-                raise UsageFault(f"The file {name} holds no sound.", "Give a recording that is not empty.")
+                raise UsageFault(f"{self._what} holds no sound.", "Give a recording that is not empty.")
 
     def blocks(self, size: int) -> Iterator[Samples]:
         """Return it from its beginning as mono int16 at 16 kHz, so many samples at a time, the last one shorter.
@@ -74,14 +78,14 @@ class Recording:
         file = AsRepaired(self._file)
         try:
             with soundfile.SoundFile(file) as sound:
-                _check(sound, self.name)
+                _check(sound, self._what)
                 yield sound
         except (soundfile.SoundFileError, OSError, TypeError) as error:
             log.info("libsndfile: %s", getattr(error, "error_string", error))
-            raise _unreadable(self.name, self._beginning()) from None
+            raise _unreadable(self._what, self.name, self._beginning()) from None
         if file.failure is not None:
             reason = file.failure.strerror or "an unknown fault"
-            raise UsageFault(f"The file {self.name} cannot be read further: {reason}.", GIVE_ANOTHER)
+            raise UsageFault(f"{self._what} cannot be read further: {reason}.", GIVE_ANOTHER)
 
     def _beginning(self) -> bytes:
         self._file.seek(0)
@@ -132,13 +136,13 @@ def _check_beginning(beginning: bytes, name: str) -> None:
         raise UsageFault(f"The file {name} is empty: it is no audio that can be read.", GIVE_ANOTHER)
     kind, _ = recognised(beginning, whole=True) or (Kind.RAW, "")
     if kind in {Kind.UNREADABLE, Kind.TEXT}:
-        raise _unreadable(name, beginning)
+        raise _unreadable(f"The file {name}", name, beginning)
 
 
-def _check(sound: Any, name: str) -> None:
+def _check(sound: Any, what: str) -> None:
     rate_hz = sound.samplerate
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
-        raise wrong_rate(f"The file {name}", rate_hz)
+        raise wrong_rate(what, rate_hz)
 
 
 def wrong_rate(what: str, rate_hz: int) -> UsageFault:
@@ -149,13 +153,13 @@ def wrong_rate(what: str, rate_hz: int) -> UsageFault:
     )
 
 
-def _unreadable(name: str, beginning: bytes) -> UsageFault:
+def _unreadable(what: str, name: str, beginning: bytes) -> UsageFault:
     kind, told = recognised(beginning, whole=True) or (Kind.RAW, "")
     if kind is Kind.UNREADABLE:
-        return UsageFault(f"The file {name} is {told}, which cannot be read here.", conversion(name))
+        return UsageFault(f"{what} is {told}, which cannot be read here.", conversion(name))
     if kind is Kind.TEXT:
-        return UsageFault(f"The file {name} is no audio that can be read, but text.", GIVE_ANOTHER)
-    problem = f"The file {name} is no audio that can be read"
+        return UsageFault(f"{what} is no audio that can be read, but text.", GIVE_ANOTHER)
+    problem = f"{what} is no audio that can be read"
     if PurePath(name).suffix.lower() in UNREADABLE_SUFFIXES:
         return UsageFault(f"{problem}.", conversion(name))
     if kind is Kind.RAW:

@@ -20,6 +20,7 @@ from selam_cli.errors import AudioError
 _PCM: Final = 1
 _FLOAT: Final = 3
 _EXTENSIBLE: Final = 0xFFFE
+MOST_CHANNELS: Final = 32
 MAX_FORMAT_BYTES: Final = 4_096
 MAX_PART_BYTES: Final = 16 * 1024 * 1024
 MAX_PARTS_AT_ONCE: Final = 4_096
@@ -43,6 +44,11 @@ class WavFormat:
     def frame_bytes(self) -> int:
         """Bytes of one sample of every channel."""
         return self.channels * self.bits // 8
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its samples can be read here: PCM of 8 to 32 bits, or float."""
+        return (self.tag == _PCM and self.bits in {8, 16, 24, 32}) or (self.tag == _FLOAT and self.bits in {32, 64})
 
     def mono(self, raw: bytes) -> NDArray[np.int16]:
         """Turn whole frames into mono int16."""
@@ -172,15 +178,35 @@ class WavStream:
 
 
 def _read_format(chunk: bytes) -> WavFormat:
-    if len(chunk) < 16:
+    said = _said(chunk) if len(chunk) >= 16 else None
+    if (
+        said is None
+        or not said.is_known
+        or not 1 <= said.channels <= MOST_CHANNELS
+        or not 4_000 <= said.rate_hz <= 384_000
+    ):
         raise _unreadable()
+    return said
+
+
+def _said(chunk: bytes) -> WavFormat:
     tag, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", chunk[:16])
     if tag == _EXTENSIBLE and len(chunk) >= 26:
         tag = int.from_bytes(chunk[24:26], "little")
-    known = (tag == _PCM and bits in {8, 16, 24, 32}) or (tag == _FLOAT and bits in {32, 64})
-    if not known or not 1 <= channels <= 32 or not 4_000 <= rate_hz <= 384_000:
-        raise _unreadable()
     return WavFormat(tag, channels, rate_hz, bits)
+
+
+def first_format(beginning: bytes) -> WavFormat | None:
+    """Return what the `fmt ` chunk says, whether that can be read here or not; None where it has not come."""
+    at = 12
+    while len(beginning) >= at + 8:
+        name, size = beginning[at : at + 4], int.from_bytes(beginning[at + 4 : at + 8], "little")
+        at += 8
+        if name == b"fmt ":
+            chunk = beginning[at : at + size]
+            return _said(chunk) if len(chunk) >= min(max(size, 16), 26) else None
+        at += size + size % 2
+    return None
 
 
 def _unreadable() -> AudioError:

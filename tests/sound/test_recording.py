@@ -1,3 +1,4 @@
+import itertools
 import os
 import socket
 import struct
@@ -57,6 +58,7 @@ def spoken(tmp_path):
         rf64(size=0),
         wav(magic=b"RF64", size=UNKNOWN, riff_size=UNKNOWN),
     ],
+    ids=itertools.count(),
 )
 def test_a_wav_is_read_to_its_end_whatever_its_header_says(spoken, content):
     assert np.array_equal(spoken(content), SOUND)
@@ -97,6 +99,7 @@ def test_a_rate_that_nothing_records_is_told(spoken, rate_hz):
         (b"hello, I am a text\n", "but text"),
         (bytes(range(256)) * 40, "is no audio that can be read"),
     ],
+    ids=itertools.count(),
 )
 def test_what_holds_no_sound_is_told(spoken, content, said):
     with pytest.raises(UsageFault, match=said) as caught:
@@ -124,7 +127,7 @@ def test_a_format_that_nothing_here_reads_gets_the_command_that_converts_it(spok
 
 
 @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="there a file's name is always Unicode")
-@pytest.mark.parametrize("content", [wav(), b""])
+@pytest.mark.parametrize("content", [wav(), b""], ids=itertools.count())
 def test_a_name_that_is_no_unicode_is_a_name_like_any_other(tmp_path, content):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/sp\xff\xe9ken.wav")
     with open(path, "wb") as file:  # noqa: PTH123
