@@ -1,0 +1,1 @@
+"""The screen in real terminal programs, over real links."""
