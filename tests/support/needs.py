@@ -26,4 +26,4 @@ def need_right(to_do: str, allowed: object) -> None:
 def need_programs(*names: str) -> None:
     """Skip the test where one of these programs is not installed."""
     for name in names:
-        need(name, shutil.which(name))
+        need(name, shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin"))
