@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.events import Key
@@ -54,6 +54,7 @@ from selam_cli.tui.sheet import Sheet
 from selam_cli.tui.surroundings import forget_inherited_colours
 from selam_cli.tui.talk_key import Edge, TalkKey
 from selam_cli.tui.theme import dress, dress_for_terminal
+from selam_cli.tui.timers import TimelyApp
 
 if TYPE_CHECKING:
     from selam_cli.tui.settings_sheet import Choices
@@ -84,7 +85,7 @@ class FrameDue(Message):
     """The time has come to draw what waits."""
 
 
-class SelamScreen(App[int]):
+class SelamScreen(TimelyApp):
     """The Textual app; its result is the process's exit status."""
 
     TITLE = "Selam Voice"

@@ -13,7 +13,7 @@ from textwrap import fill
 from typing import ClassVar, Final
 
 from rich.cells import set_cell_size
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Key
@@ -27,6 +27,7 @@ from selam_cli.tui.key_log import KeyLog, verdict
 from selam_cli.tui.surroundings import forget_inherited_colours
 from selam_cli.tui.talk_key import Edge
 from selam_cli.tui.theme import dress, dress_for_terminal
+from selam_cli.tui.timers import TimelyApp
 
 _FRAME_S: Final = 1 / 15
 _PRINTED_LINES, _PRINTED_COLUMNS = 40, 79
@@ -58,7 +59,7 @@ class Verdict(Widget):
         return Content.assemble((way, "bold"), "\n", "\n".join(more))
 
 
-class KeysScreen(App[int]):
+class KeysScreen(TimelyApp):
     """The app; it ends with Ctrl+C, for every other key is one to be shown."""
 
     TITLE = "Selam Voice keys"
