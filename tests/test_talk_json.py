@@ -225,7 +225,7 @@ def test_the_engine_ends_with_a_screen_that_was_killed(question):
         if line.strip() == "session_started":
             break
     family = psutil.Process(screen.pid).children(recursive=True)
-    assert len(family) == 2, "the engine, and its agent"
+    assert len(family) >= 2, "the engine, its agent, and what tries or makes the agent's voice"
     screen.kill()
     screen.wait()
     _, alive = psutil.wait_procs(family, timeout=60)

@@ -90,7 +90,9 @@ async def test_what_a_busy_machine_hands_on_late_is_of_the_time_at_which_it_was_
         follows_default=lambda: True, open_input=lambda _device, on_samples, *_: opened.append(on_samples) or device
     )
     opened: list = []
-    monkeypatch.setattr(microphones, "find_device", lambda *_: (backend, SimpleNamespace(name="VMic")))
+    monkeypatch.setattr(
+        microphones, "find_device", lambda *_, **__: (backend, SimpleNamespace(name="VMic", is_default=True))
+    )
     microphones.open_microphone(None, heard.capture.on_block, pytest.fail, loop=asyncio.get_running_loop())
 
     def deliver(first_s: float, last_s: float, held_up_until_s: float = 0.0) -> None:

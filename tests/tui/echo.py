@@ -22,6 +22,7 @@ class Unmoved:
 
     directly_fed = False
     key = "f9"
+    wants_signs = False
 
     def on_read(self, text: str) -> None: ...
 
@@ -40,6 +41,8 @@ class Unmoved:
     def on_leave(self, at: float) -> None: ...
 
     def on_back(self) -> None: ...
+
+    def on_no_sign(self, why: str, at: float) -> None: ...
 
     def deadline(self) -> float | None:
         return None
