@@ -359,6 +359,9 @@ class Terminal:
             written = os.read(self._master, 65_536)
         except OSError:
             return bool(on_the_way)
+        if self._watched is not None and select.select([self._watched], [], [], 0)[0]:
+            # What was told before this was drawn: it may have come since both were looked at.
+            self.watched_text += os.read(self._watched, 65_536).decode()
         self.written += written
         self._incoming.append((time.monotonic() + self.profile.far_s, written))
         self._carry()
