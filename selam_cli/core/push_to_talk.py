@@ -305,7 +305,7 @@ class PushToTalk:
     def _let_go(self, now: float) -> list[Step]:
         steps = self._resolved_as_press() if self.stage is Stage.DOUBT else []
         if self.stage in {Stage.PRESSED, Stage.HELD}:
-            if self.mode is Mode.AUTO and self._repeats == 0 and now - self._earliest < times.TAP_S:
+            if self.mode is Mode.AUTO and self._repeats == 0 and self._was_tap(now):
                 self.stage = Stage.LATCHED
                 return [*steps, Step(Action.LATCH, now)]
             stop = self._stop(now, Stage.IDLE)
@@ -314,6 +314,10 @@ class PushToTalk:
         if self.stage in {Stage.SPENT, Stage.ENDING}:
             self.stage = Stage.IDLE
         return steps
+
+    def _was_tap(self, now: float) -> bool:
+        # It was down since its press was read, or since before, by the length of a stall; in doubt, nothing stays open.
+        return now - self._pressed < times.TAP_S and now - self._earliest < times.SHORTEST_HOLD_S
 
     def _key_while_pressed(self, now: float) -> list[Step]:
         delay = now - self._pressed

@@ -48,6 +48,8 @@ class RepeatPairs:
         self._pressed_at = float("-inf")
         self._counted_at = float("-inf")
         self._longest_cut_s = 0.0
+        self._repeating = False
+        """Whether the key that is down has repeated: what was read in one go after a stall bears no times to go by."""
 
     @property
     def waits_s(self) -> float:
@@ -64,6 +66,7 @@ class RepeatPairs:
     def press(self, now: float) -> None:
         """Note that the key went down."""
         self._pressed_at, self._counted_at = now, float("-inf")
+        self._repeating = False
 
     def plain_repeat(self) -> None:
         """Note a repeat with no release before it."""
@@ -93,6 +96,7 @@ class RepeatPairs:
             return False
         self._learn(now - self._waiting)
         self._waiting = None
+        self._repeating = True
         return True
 
     def completed_late(self, now: float) -> bool:
@@ -111,7 +115,8 @@ class RepeatPairs:
     def _is_repeat(self, now: float, *, stalled: bool) -> bool:
         if self._waiting is None or (stalled and self.way is not Way.PAIRS):
             return False
-        return now - self._waiting < NO_FINGER_S and self._waiting - self._pressed_at >= SOONEST_REPEAT_S
+        may_repeat = self._repeating or self._waiting - self._pressed_at >= SOONEST_REPEAT_S
+        return may_repeat and now - self._waiting < NO_FINGER_S
 
     def _learn(self, cut_s: float) -> None:
         self.way = Way.PAIRS

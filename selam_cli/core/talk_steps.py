@@ -11,6 +11,9 @@ from selam_cli.core.key_rhythm import RESUME_WITHIN_S
 TAP_S: Final = 0.25
 """A told release sooner than this makes the press a tap."""
 
+SHORTEST_HOLD_S: Final = 0.50
+"""A hold that says a word takes this long at least; tells where a stall hides how long the key was down."""
+
 DOUBT_S: Final = 0.20
 """A repeat is followed by another within this; a press is not."""
 

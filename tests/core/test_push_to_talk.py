@@ -329,6 +329,32 @@ def test_the_time_of_a_press_after_a_stall_is_the_earliest_and_its_release_no_ta
     assert machine.release(10.0) + machine.tick(10.0) == [Step(STOP, 10.0)]
 
 
+@pytest.mark.parametrize(
+    ("stall_s", "let_go_after_s", "ended"),
+    [
+        (0.16, 0.0, LATCH),
+        (0.30, 0.0, LATCH),  # both in one read: no word fits into the stall
+        (0.49, 0.0, LATCH),
+        (0.51, 0.0, STOP),  # one does, so that it cannot be known
+        (0.30, 0.1, LATCH),
+        (0.30, 0.24, STOP),
+        (0.16, 0.26, STOP),
+    ],
+)
+def test_what_a_stall_hides_is_a_tap_unless_a_word_fits_into_it(stall_s, let_go_after_s, ended):
+    machine = PushToTalk(release_told=True)
+    machine.press(10.0, since=10.0 - stall_s)
+    let_go_at = 10.0 + let_go_after_s
+    assert machine.release(let_go_at) + machine.tick(let_go_at) == [Step(ended, let_go_at)]
+
+
+def test_a_repeat_behind_a_stall_makes_it_a_hold():
+    machine = PushToTalk(release_told=True)
+    machine.press(10.0, since=9.7)
+    machine.repeat(10.0)
+    assert machine.release(10.0) + machine.tick(10.0) == [Step(STOP, 10.0)]
+
+
 def test_a_key_that_never_began_to_repeat_lost_its_release_on_a_keyboard_that_repeats():
     keys = keyboard(told=True)
     keys.press(1.0)

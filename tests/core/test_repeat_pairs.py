@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selam_cli.core.push_to_talk import Action, Mode, Step
+from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
 from selam_cli.core.repeat_pairs import CUT_S, LONGEST_CUT_S, Way
 from tests.support.key_player import Keyboard, keyboard
 
@@ -171,6 +171,17 @@ def test_a_hold_and_a_press_that_waited_out_a_stall_are_two_where_no_pair_was_se
     keys.steps += keys.machine.release(2.0)
     keys.steps += keys.machine.press(2.0, since=1.2)
     assert keys.actions == [START, LATCH, STOP]
+
+
+@pytest.mark.parametrize(("mode", "ended"), [(Mode.TOGGLE, [START, LATCH]), (Mode.AUTO, [START, STOP])])
+def test_a_hold_whose_begin_waited_out_a_stall_is_one_though_a_pair_ends_in_a_press(mode, ended):
+    """All in one read, so at one time: a press, a release and a repeat, and then releases and presses."""
+    machine = PushToTalk(mode, release_told=True)
+    steps = machine.press(1.0, since=0.3) + machine.release(1.0) + machine.repeat(1.0)
+    for _ in range(3):
+        steps += machine.release(1.0) + machine.press(1.0, since=0.3)
+    steps += machine.release(1.0) + machine.tick(1.1)
+    assert [step.action for step in steps] == ended
 
 
 @pytest.mark.parametrize("other", ["blur", "stop", "other"])
