@@ -37,6 +37,8 @@ class Signs:
         self._asking: threading.Thread | None = None
         self._asked_at = 0.0
         self._attached = True
+        self._seen_attached = False
+        """One that never had a client since the screen began is driven by a program, which sends its keys."""
         self._watched = multiplexer.watched(os.environ)
 
     def on_read(self, now: float) -> None:
@@ -51,6 +53,8 @@ class Signs:
         `asked_at` is when the oldest question was asked that waits for its answer, `round_trip_s` the longest time that
         an answer took, 0 where there was none: such a terminal's silence means nothing.
         """
+        if not self._asked_at:
+            self._ask_multiplexer(now)
         if not (self._listener.wants_signs or self._missing):
             self._since = self._due_at = None
             return False
@@ -87,4 +91,6 @@ class Signs:
             self._asking.start()
 
     def _note_attached(self) -> None:
-        self._attached = multiplexer.attached(os.environ) is not False
+        attached = multiplexer.attached(os.environ)
+        self._seen_attached = self._seen_attached or bool(attached)
+        self._attached = attached is not False or not self._seen_attached

@@ -19,6 +19,7 @@ if sys.platform == "win32":
     pytest.skip("tmux is a POSIX thing", allow_module_level=True)
 
 from tests.support.needs import need_programs
+from tests.support.shell_run import until
 from tests.support.terminal import KITTY, LEGACY, PATIENCE_S, Profile, Terminal, without_resumptions
 
 _SERVERS = itertools.count()
@@ -101,6 +102,31 @@ def test_a_client_that_is_gone_closes_a_latched_microphone(tmp_path):
         while "No terminal is" not in terminal.tmux("capture-pane", "-p"):
             assert time.monotonic() < end, terminal.tmux("capture-pane", "-p")
             time.sleep(0.05)
+
+
+def test_a_tmux_that_never_had_a_client_is_driven_by_a_program_and_keeps_it_open(tmp_path, monkeypatch):
+    need_programs("tmux")
+    folder = tmp_path / "tmux"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("TMUX_TMPDIR", str(folder))
+    asked = tmp_path / "asked"
+    (counting := tmp_path / "tmux-that-counts").mkdir()
+    (counting / "tmux").write_text(f'#!/bin/sh\necho >>"{asked}"\nexec {shutil.which("tmux")} "$@"\n')
+    (counting / "tmux").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{counting}:{os.environ['PATH']}")
+    told = tmp_path / "commands"
+    command = shlex.join([sys.executable, "-m", "tests.tui.play", str(told), "{}"])
+    tmux = [shutil.which("tmux", path=os.environ["PATH"].partition(":")[2]), "-L", "driven", "-f", "/dev/null"]
+    subprocess.run([*tmux, "new-session", "-d", "-x", "80", "-y", "24", command], check=True)
+    try:
+        until(asked.exists, lambda: "the first question")
+        subprocess.run([*tmux, "send-keys", "Space"], check=True)
+        until(lambda: "press" in told.read_text(), lambda: "press")
+        questions = len(asked.read_text())
+        until(lambda: len(asked.read_text()) > questions + 2, lambda: "three more questions")
+        assert "release" not in told.read_text()
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
 
 
 def test_a_tmux_that_is_killed_closes_the_microphone_and_leaves_no_process(tmp_path):
