@@ -10,6 +10,8 @@ from tests.support.lines import talk_json
 from tests.support.speech import mended
 from tests.support.voice_server import voice_server
 
+pytestmark = pytest.mark.xdist_group("sound")  # recordings are judged: one sound server at a time has to keep up
+
 SILENT, LOW, HIGH = "silent", "low", "high"
 RATE = 48_000
 """Of the recordings."""

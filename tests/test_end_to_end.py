@@ -15,6 +15,8 @@ from tests.support.speech import are_in_order, as_heard, correlation, heard_in_p
 from tests.support.terminal import Terminal
 from tests.support.voice_server import voice_server
 
+pytestmark = pytest.mark.xdist_group("sound")  # recordings are judged: one sound server at a time has to keep up
+
 QUESTION = "The quick brown fox jumps over the lazy dog, and then it sleeps."
 ANSWER = "A rainbow is a division of white light into many beautiful colors."
 

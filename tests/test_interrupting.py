@@ -12,6 +12,8 @@ from tests.support.needs import need
 from tests.support.speech import mended
 from tests.support.voice_server import voice_server
 
+pytestmark = pytest.mark.xdist_group("sound")  # recordings are judged: one sound server at a time has to keep up
+
 RATE = 48_000
 """Of the recordings; the replies have 16 kHz."""
 

@@ -13,6 +13,8 @@ from tests.support.lines import talk_json
 from tests.support.speech import spoken, trimmed
 from tests.support.voice_server import voice_server
 
+pytestmark = pytest.mark.xdist_group("sound")  # recordings are judged: one sound server at a time has to keep up
+
 ANSWER = "A rainbow is a division of white light into many beautiful colors. People look, but no one finds its end."
 OBJECTION = "Please stop now, I have understood you very well."
 LOUD_ECHO_DB = -6.0

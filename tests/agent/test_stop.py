@@ -22,7 +22,8 @@ ANSWER = (
     "The weather today will be sunny in the morning. In the afternoon some clouds come in from the west, and there "
     "may be a little rain. Tomorrow it will be much colder, so take a coat with you."
 )
-SHORT_ANSWER = ANSWER if os.environ.get("SELAM_SOAK") == "1" else ANSWER.partition(", and there")[0]
+SOAK = os.environ.get("SELAM_SOAK") == "1"
+SHORT_ANSWER = ANSWER if SOAK else ANSWER.partition(", and there")[0]
 QUESTION = "Hello there."
 WAYS = ("Stop.", "Stop, please.", "Please stop.")
 ECHO = 0.1
@@ -71,7 +72,9 @@ async def is_stopped(user, word: np.ndarray) -> bool:
 
 @pytest.mark.timeout(300)
 async def test_stop_over_a_reply_stops_it(server):  # noqa: F811
-    recordings = list(itertools.product(WAYS, questions().voices))
+    """Of each way and each voice some, six in all; every way in every voice with SELAM_SOAK=1."""
+    ways_and_voices = itertools.product(enumerate(WAYS), enumerate(questions().voices))
+    recordings = [(way, voice) for (row, way), (column, voice) in ways_and_voices if SOAK or (row + column) % 2 == 0]
     free = asyncio.Semaphore(AT_ONCE)
     async with embedded_agent(with_a_voice(server, None)) as agent:
 
@@ -81,7 +84,7 @@ async def test_stop_over_a_reply_stops_it(server):  # noqa: F811
 
         stopped = await asyncio.gather(*(outcome(*recording) for recording in recordings))
     went_on = [recording for recording, ended in zip(recordings, stopped, strict=True) if not ended]
-    assert len(went_on) <= 2, went_on
+    assert len(went_on) <= len(recordings) // 6, went_on
 
 
 async def reply_with_its_echo(url: str, voice: str) -> list[str]:

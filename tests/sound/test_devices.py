@@ -34,6 +34,8 @@ from tests.support.sound_libraries import library_environment
 from tests.support.speech import are_in_order, as_heard, correlation, heard_in_pieces, spoken, trimmed
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
 
+one_at_a_time = pytest.mark.xdist_group("sound")  # recordings are judged: one sound server at a time has to keep up
+
 SENTENCE = "She had your dark suit in greasy wash water all year."
 
 
@@ -61,10 +63,12 @@ def environment(sound_card, library):
     return {**os.environ, "PYTHONPATH": "."}
 
 
+@one_at_a_time
 def test_speech_reaches_the_microphone_whole(library, environment, sound_card):
     in_a_process_of_its_own("hear_speech", environment)
 
 
+@one_at_a_time
 def test_speech_that_the_sound_server_is_late_with_is_whole_as_well(library, environment, sound_card):
     """It gets no time for a while, and then hands on in one go what was said meanwhile."""
     in_a_process_of_its_own("hear_speech_late", {**environment, "SERVER": str(sound_card.pid)})
@@ -105,6 +109,7 @@ async def hear_speech(on_lost=pytest.fail):
     assert times == sorted(times)
 
 
+@one_at_a_time
 def test_a_reply_leaves_the_speaker_without_a_break(library, environment, sound_card):
     in_a_process_of_its_own("play_speech", environment)
 
@@ -142,6 +147,7 @@ def _card():
     return VirtualSoundCard(Path(os.environ["PULSE_SERVER"].removeprefix("unix:")).parent)
 
 
+@one_at_a_time
 @pytest.mark.parametrize("accepted", [(44_100, 1), (96_000, 1), (48_000, 2), (44_100, 6)])
 def test_a_microphone_that_refuses_rates_and_channels_is_opened_at_one_it_takes(sound_card, monkeypatch, accepted):
     need("portaudio", loads("sounddevice"))

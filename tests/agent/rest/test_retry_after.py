@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selam_cli.agent.rest.retry_after import in_words, retry_after_s
 
+SOAK = os.environ.get("SELAM_SOAK") == "1"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -37,6 +39,7 @@ def test_known_headers(headers, seconds):
     assert retry_after_s(headers, NOW) == seconds
 
 
+@settings(max_examples=100 if SOAK else 25)
 @given(said=st.text(), date=st.text())
 def test_any_header_is_read_or_passed_over(said, date):
     wait_s = retry_after_s({"Retry-After": said, "Date": date}, NOW)
