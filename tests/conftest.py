@@ -88,6 +88,11 @@ def pytest_xdist_auto_num_workers(config):
     return 0 if len(files) == 1 and files[0].is_file() else max(4, 2 * (os.cpu_count() or 1))
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name what is long by its length: what an encoder made may hold the time, and would differ in each process."""
+    return f"{argname}_of_{len(val)}" if isinstance(val, str | bytes) and len(val) > 200 else None
+
+
 def pytest_collection_modifyitems(items):
     """Begin with whole conversations and end with tables: no process has a long test left when the others are done."""
     items.sort(key=lambda item: (item.path.parent.name != "tests", item.path.parent.name in {"core", "support"}))
