@@ -72,6 +72,12 @@ class Rhythm:
         self._alike_in_a_row = 0
         """Of silences and the intervals behind them: another press, or a slower keyboard."""
 
+    def reached(self, *, far: bool) -> None:
+        """Note how keys come from now on; a link that was not there before has yet to prove calm."""
+        if far and not self.far:
+            self._since_stall = 0
+        self.far = far
+
     def first(self, delay: float) -> None:
         """Note the time from a press to the key after it: a delay only if further repeats confirm it."""
         self._candidate, self._confirmations = delay, 0

@@ -107,6 +107,9 @@ class _Listener:
     def on_release_told(self, *, told: bool) -> None:
         self._log.on_release_told(told=told)
 
+    def on_far(self, *, far: bool) -> None:
+        self._log.on_far(far=far)
+
     def on_leave(self, at: float) -> None:
         self._log.on_leave(at)
 

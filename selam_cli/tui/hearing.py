@@ -73,6 +73,9 @@ class KeyListener(Protocol):
     def on_release_told(self, *, told: bool) -> None:
         """Whether releases are told was answered."""
 
+    def on_far(self, *, far: bool) -> None:
+        """Whether keys may come over a network is known better, or has changed."""
+
     def on_leave(self, at: float) -> None:
         """No key will be heard from now on, for good or until the program is continued."""
 

@@ -137,6 +137,10 @@ class KeyLog:
         self._talk_key.on_release_told(told=told)
         self._note("terminal", "says that it tells when a key is let go", time.monotonic())
 
+    def on_far(self, *, far: bool) -> None:
+        """Take note of how keys come, as the conversation does."""
+        self._talk_key.on_far(far=far)
+
     def on_leave(self, at: float) -> None:
         """Nothing more will be heard for now."""
         self._talk_key.on_leave(at)

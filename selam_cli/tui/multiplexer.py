@@ -7,35 +7,74 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 ANSWER_WITHIN_S: Final = 2.0
-_CLIENTS: Final = "#{session_attached} #{session_group_attached}"
 _LINKS: Final = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
+_KNOWS_VARIABLES: Final = "variables"
+_CLIENTS: Final = (
+    f"#{{session_attached}},#{{session_group_attached}},#{{?PATH,{_KNOWS_VARIABLES},}},#{{?SSH_CONNECTION,linked,}}"
+)
+"""How many clients there are, and whether the last that came did so through SSH.
+
+Formats hold the session's environment and, behind it, the server's. A client that attaches brings its SSH_CONNECTION
+into the session's, or takes it out (tmux(1), "update-environment"); PATH tells whether this tmux looks there at all.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What tmux or GNU screen says of its clients."""
+
+    attached: bool | None
+    """Whether there is one; None where that is not said."""
+    far: bool
+    """Whether keys may come over a network."""
 
 
 def may_be_far(environment: Mapping[str, str]) -> bool:
-    """Tell whether keys may come over a network: through SSH, or from a client of tmux or GNU screen."""
-    return any(environment.get(name) for name in (*_LINKS, "TMUX", "STY"))
+    """Tell whether keys may come over a network: through SSH, or from a client of tmux or GNU screen.
+
+    What `clients` finds out may tell otherwise.
+    """
+    return _linked(environment) or watched(environment)
+
+
+def _linked(environment: Mapping[str, str]) -> bool:
+    return any(environment.get(name) for name in _LINKS)
 
 
 def watched(environment: Mapping[str, str]) -> bool:
-    """Tell whether `attached` can find out whether a person looks at this terminal."""
+    """Tell whether `clients` can find out whether a person looks at this terminal."""
     return bool(environment.get("TMUX") or environment.get("STY"))
 
 
-def attached(environment: Mapping[str, str]) -> bool | None:
-    """Tell whether tmux or GNU screen has a client; None where they do not say. Blocks for ANSWER_WITHIN_S at most.
+def clients(environment: Mapping[str, str]) -> Clients:
+    """Ask tmux or GNU screen for its clients. Blocks for ANSWER_WITHIN_S at most.
 
     They answer a terminal's questions themselves, so nothing else tells that nobody is there any more.
     """
     if environment.get("TMUX"):
-        return _tmux_attached(environment)
-    return _screen_attached(environment)
+        return of_tmux(environment, _told_by_tmux(environment))
+    return Clients(_screen_attached(environment), far=True)
 
 
-def _tmux_attached(environment: Mapping[str, str]) -> bool | None:
+def of_tmux(environment: Mapping[str, str], told: str | None) -> Clients:
+    """Judge by what tmux told of _CLIENTS; None where it did not answer.
+
+    Of several clients each may have come in its own way, and the session knows the last one's only.
+    """
+    words = (told or "").strip().split(",")
+    counts = [int(word) for word in words[:2] if word.isdigit()]
+    if not counts:
+        return Clients(None, far=True)
+    near = words[2:] == [_KNOWS_VARIABLES, ""] and max(counts) <= 1
+    return Clients(any(counts), far=not near or _linked(environment) or bool(environment.get("STY")))
+
+
+def _told_by_tmux(environment: Mapping[str, str]) -> str | None:
     asked = ["display-message", "-p", *(("-t", pane) if (pane := environment.get("TMUX_PANE")) else ()), _CLIENTS]
     program = shutil.which("tmux", path=environment.get("PATH"))
     if program is None:
@@ -48,8 +87,7 @@ def _tmux_attached(environment: Mapping[str, str]) -> bool | None:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return None
-    counts = [int(word) for word in told.stdout.split() if word.isdigit()]
-    return any(counts) if counts and not told.returncode else None
+    return None if told.returncode else told.stdout
 
 
 def _screen_attached(environment: Mapping[str, str]) -> bool | None:

@@ -1,7 +1,7 @@
 """Signs of somebody at the terminal, looked for while a microphone is open without a key that tells of a hand.
 
 A terminal answers its program's questions for as long as the link to it lives; tmux and GNU screen answer in its place,
-and are asked whether they have a client.
+and are asked whether they have a client. They are asked at the start, too: whether that client's keys come from afar.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Signs:
         self._seen_attached = False
         """One that never had a client since the screen began is driven by a program, which sends its keys."""
         self._watched = multiplexer.watched(os.environ)
+        self._far = self._far_told = multiplexer.may_be_far(os.environ)
 
     def on_read(self, now: float) -> None:
         """Something came from the terminal."""
@@ -55,6 +56,7 @@ class Signs:
         """
         if not self._asked_at:
             self._ask_multiplexer(now)
+        self._tell_far()
         if not (self._listener.wants_signs or self._missing):
             self._since = self._due_at = None
             return False
@@ -82,15 +84,21 @@ class Signs:
         self._missing = ""
         self._listener.on_back()
 
+    def _tell_far(self) -> None:
+        if self._far is not self._far_told:
+            self._far_told = self._far
+            self._listener.on_far(far=self._far_told)
+
     def _ask_multiplexer(self, now: float) -> None:
         """In a thread of its own: a tmux that hangs must not hold a key up."""
         busy = self._asking is not None and self._asking.is_alive()
         if self._watched and not busy and now - self._asked_at > ASK_EVERY_S:
             self._asked_at = now
-            self._asking = threading.Thread(target=self._note_attached, name="attached", daemon=True)
+            self._asking = threading.Thread(target=self._note_clients, name="clients", daemon=True)
             self._asking.start()
 
-    def _note_attached(self) -> None:
-        attached = multiplexer.attached(os.environ)
-        self._seen_attached = self._seen_attached or bool(attached)
-        self._attached = attached is not False or not self._seen_attached
+    def _note_clients(self) -> None:
+        clients = multiplexer.clients(os.environ)
+        self._seen_attached = self._seen_attached or bool(clients.attached)
+        self._attached = clients.attached is not False or not self._seen_attached
+        self._far = clients.far

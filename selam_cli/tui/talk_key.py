@@ -135,6 +135,11 @@ class TalkKey:
             else:
                 self._carry_out(self._machine.blur(at))
 
+    def on_far(self, *, far: bool) -> None:
+        """Keys may come over a network, or do not: what a silence may mean depends on it."""
+        with self._lock:
+            self._machine.rhythm.reached(far=far)
+
     def on_leave(self, at: float) -> None:
         """Nothing will be heard any more, or not for a while: a latched or open microphone closes as well."""
         with self._lock:

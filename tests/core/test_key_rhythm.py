@@ -94,6 +94,23 @@ def test_no_silence_is_waited_out_for_ever():
     assert rhythm.silence_s() == LONGEST_SILENCE_S
 
 
+def test_a_link_that_came_later_has_yet_to_prove_calm():
+    rhythm = Rhythm()
+    for _ in range(2 * CALM_AFTER):
+        rhythm.next(0.033)
+    rhythm.reached(far=True)
+    assert rhythm.silence_s() == SILENCE_S
+    for _ in range(CALM_AFTER - 1):
+        rhythm.next(0.033)
+    rhythm.reached(far=True)
+    assert rhythm.silence_s() == SILENCE_S
+    rhythm.next(0.033)
+    assert rhythm.calm
+    rhythm.stalled(0.8)
+    rhythm.reached(far=False)
+    assert not rhythm.calm
+
+
 def test_long_intervals_in_a_row_are_a_slower_keyboard_and_no_stalls():
     rhythm = Rhythm()
     for interval in [0.033] * 30 + [0.5] * 5:

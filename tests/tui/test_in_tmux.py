@@ -18,6 +18,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("tmux is a POSIX thing", allow_module_level=True)
 
+from selam_cli.tui import multiplexer
 from tests.support.needs import need_programs
 from tests.support.shell_run import until
 from tests.support.terminal import KITTY, LEGACY, PATIENCE_S, Profile, Terminal, without_resumptions
@@ -127,6 +128,20 @@ def test_a_tmux_that_never_had_a_client_is_driven_by_a_program_and_keeps_it_open
         assert "release" not in told.read_text()
     finally:
         subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
+
+
+def test_keys_come_from_afar_where_the_client_came_through_ssh(tmp_path):
+    with screen_in_tmux(tmp_path) as terminal:
+        told = terminal.tmux("display-message", "-p", "#{socket_path},#{pid},0 #{pane_id}").split()
+        inside = {**dict(zip(("TMUX", "TMUX_PANE"), told, strict=True)), "PATH": os.environ["PATH"]}
+        here = multiplexer.Clients(attached=True, far=False)
+        afar = multiplexer.Clients(attached=True, far=True)
+        assert multiplexer.clients(inside) == here
+        for link, expected in (("10.0.0.1 50000 10.0.0.2 22", afar), ("", here)):
+            attach = [shutil.which("tmux") or "", *terminal._tmux[1:], "attach-session", "-d"]
+            with Terminal(attach, environment={"SSH_CONNECTION": link} if link else {}) as other:
+                other.wait_for_text("hold space (release inferred)")
+                assert multiplexer.clients(inside) == expected
 
 
 def test_a_tmux_that_is_killed_closes_the_microphone_and_leaves_no_process(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from selam_cli.tui import multiplexer
+from selam_cli.tui.multiplexer import Clients
 from selam_cli.tui.signs import ASK_EVERY_S, NO_SIGN_S, SILENT, Signs
 
 
@@ -21,6 +22,9 @@ class Listener:
 
     def on_back(self) -> None:
         self.told.append("back")
+
+    def on_far(self, *, far: bool) -> None:
+        self.told.append("far" if far else "near")
 
 
 @pytest.fixture
@@ -73,10 +77,71 @@ def test_gnu_screen_marks_its_socket_while_a_client_is_attached(tmp_path, mode, 
     socket = tmp_path / "123.pts-0.host"
     socket.touch(mode)
     socket.chmod(mode)
-    assert multiplexer.attached({"STY": socket.name, "SCREENDIR": os.fspath(tmp_path)}) is there
-    assert multiplexer.attached({"STY": "456.gone", "SCREENDIR": os.fspath(Path(tmp_path, "none"))}) is None
+    of_screen = {"STY": socket.name, "SCREENDIR": os.fspath(tmp_path)}
+    assert multiplexer.clients(of_screen) == Clients(there, far=True)
+    gone = {"STY": "456.gone", "SCREENDIR": os.fspath(Path(tmp_path, "none"))}
+    assert multiplexer.clients(gone) == Clients(None, far=True)
 
 
 def test_a_tmux_that_cannot_be_asked_says_nothing(tmp_path):
-    assert multiplexer.attached({"TMUX": f"{tmp_path}/none,1,0", "PATH": os.environ["PATH"]}) is None
-    assert multiplexer.attached({"TMUX": f"{tmp_path}/none,1,0", "PATH": os.fspath(tmp_path)}) is None
+    for path in (os.environ["PATH"], os.fspath(tmp_path)):
+        asked = {"TMUX": f"{tmp_path}/none,1,0", "PATH": path}
+        assert multiplexer.clients(asked) == Clients(None, far=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "environment", "expected"),
+    [
+        ("1,,variables,", {}, Clients(attached=True, far=False)),
+        ("1,1,variables,\n", {}, Clients(attached=True, far=False)),
+        ("0,,variables,", {}, Clients(attached=False, far=False)),  # driven by a program
+        ("1,,variables,linked", {}, Clients(attached=True, far=True)),
+        ("2,,variables,", {}, Clients(attached=True, far=True)),
+        ("1,2,variables,", {}, Clients(attached=True, far=True)),
+        ("0,1,variables,", {}, Clients(attached=True, far=False)),
+        ("1,,,", {}, Clients(attached=True, far=True)),  # a tmux whose formats know no variables
+        ("1,,variables,", {"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, Clients(attached=True, far=True)),
+        ("1,,variables,", {"SSH_TTY": "/dev/pts/1"}, Clients(attached=True, far=True)),
+        ("1,,variables,", {"STY": "123.pts-0.host"}, Clients(attached=True, far=True)),
+        ("1", {}, Clients(attached=True, far=True)),
+        ("", {}, Clients(attached=None, far=True)),
+        ("no server running", {}, Clients(attached=None, far=True)),
+        (None, {}, Clients(attached=None, far=True)),
+    ],
+)
+def test_a_tmux_is_near_where_its_only_client_came_without_a_link(told, environment, expected):
+    assert multiplexer.of_tmux(environment, told) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "far"),
+    [
+        ({}, False),
+        ({"SSH_CONNECTION": ""}, False),
+        ({"SSH_CLIENT": "10.0.0.1 50000 22"}, True),
+        ({"TMUX": "/tmp/none,1,0"}, True),
+        ({"STY": "123.pts-0.host"}, True),
+    ],
+)
+def test_what_was_not_asked_yet_may_be_far(environment, far):
+    assert multiplexer.may_be_far(environment) is far
+
+
+def test_the_keyboard_is_told_how_keys_come_at_the_start_and_when_that_changes(monkeypatch):
+    monkeypatch.setenv("TMUX", "/tmp/none,1,0")
+    answers = [Clients(attached=True, far=False)] * 2 + [Clients(attached=True, far=True)]
+    monkeypatch.setattr(multiplexer, "clients", lambda _: answers.pop(0))
+    signs = Signs(Listener())
+
+    def asked_at(second: float) -> list[str]:
+        signs.look(second, None, 0.0)
+        signs._asking.join()
+        signs.look(second + 0.1, None, 0.0)
+        return signs._listener.told
+
+    signs._listener.wants_signs = False
+    assert asked_at(10.0) == ["near"]
+    assert asked_at(20.0) == ["near"]
+    signs._listener.wants_signs = True
+    assert asked_at(30.0) == ["near"]
+    assert asked_at(40.0) == ["near", "far"]

@@ -51,6 +51,20 @@ def test_a_talk_key_named_by_its_character_is_the_key_that_types_it():
     assert played.edge(event.key, Edge.PRESS, 1.0)
 
 
+def test_an_inferred_release_may_be_taken_back_for_longer_where_keys_come_from_afar():
+    played = Played(told=False)
+    for begin, far in ((1.0, True), (11.0, False)):
+        played.key.on_far(far=far)
+        for at in (begin, *(begin + 0.5 + number / 32 for number in range(33))):
+            played.edge("space", Edge.PRESS, at)
+        played.key.tick(begin + 1.75)
+        played.key.tick(begin + 5.0)
+    assert played.sent == [
+        "press 1.000000", "release 2.750000 inferred 0.850",
+        "press 11.000000", "release 12.750000 inferred",
+    ]  # fmt: skip
+
+
 def test_a_release_wrongly_inferred_is_taken_back():
     played = Played(told=False)
     for at in (1.0, 1.5, 1.53, 1.56):
