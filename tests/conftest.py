@@ -29,6 +29,10 @@ for variable in (
 # A name server that answers nobody is not waited for: what tests look up is on this machine, or nowhere.
 os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
 
+# No server that a test speaks with is vouched for by a public authority, and each program that loads aiohttp reads all
+# of theirs: 45 ms of the processor a start. A test with a certificate of its own names it in SSL_CERT_FILE itself.
+os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
+
 IN_A_SOAK = os.environ.get("SELAM_SOAK") == "1"
 
 # No test fails for being slow: its machine may have much else to do. And each run tries the same inputs, so that a
