@@ -15,6 +15,7 @@ import soundfile
 from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioChunk, AudioEnd, EndSession, ErrorReport, ReplyChunk, Response
 from selam_cli.sound.files import write_wav
+from tests.support.in_process import run_beside
 from tests.support.speech import correlation, spoken, trimmed
 from tests.support.voice_server import voice_server
 
@@ -26,21 +27,27 @@ def question(tmp_path):
     return str(path)
 
 
-async def ask(*arguments, stdin=b"", environment=None):
+async def ask(*arguments, environment=None):
+    status, output, errors = await run_beside("ask", *arguments, environment=environment)
+    assert b"Traceback" not in errors
+    return status, output.decode(), errors.decode()
+
+
+async def ask_as_a_process(*arguments, stdin=b"", environment=None, stdout=subprocess.PIPE):
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "selam_cli", "ask", *arguments, env={**os.environ, **(environment or {})},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE,
     )  # fmt: skip
     output, errors = await asyncio.wait_for(process.communicate(stdin), 60)
     assert b"Traceback" not in errors
-    return process.returncode, output.decode(), errors.decode()
+    return process.returncode, output, errors.decode()
 
 
 async def test_a_question_to_the_embedded_agent(question, tmp_path):
     out = tmp_path / "reply.wav"
-    status, output, errors = await ask(question, "--local", "--out", str(out))
+    status, output, errors = await ask_as_a_process(question, "--local", "--out", str(out))
     assert (status, errors) == (0, "")
-    you, agent = output.splitlines()
+    you, agent = output.decode().splitlines()
     assert you.startswith("You: (")
     assert agent.startswith("Agent: You spoke for ")
     reply, rate_hz = soundfile.read(out, dtype="int16")
@@ -52,10 +59,10 @@ async def test_raw_sound_on_standard_input(question):
     said, _ = soundfile.read(question, dtype="int16")
     async with voice_server() as server:
         answered = asyncio.create_task(answer_when_silent(server))
-        status, output, _ = await ask("-", "--server", server.url, stdin=said.tobytes() + b"\x01")
+        status, output, _ = await ask_as_a_process("-", "--server", server.url, stdin=said.tobytes() + b"\x01")
         await answered
     assert status == 0
-    assert output == "You: what time is it\nAgent: Time to go.\n"
+    assert output.decode() == "You: what time is it\nAgent: Time to go.\n"
     assert np.array_equal(np.frombuffer(server.audio, "<i2")[: len(said)], said)
 
 
@@ -112,10 +119,10 @@ async def test_a_question_cut_by_a_lost_connection_is_asked_again_whole(question
 
 async def test_no_answer_in_time_is_status_6(question):
     async with voice_server() as server:
-        status, output, errors = await ask(question, "--server", server.url, "--timeout", "3")
+        status, output, errors = await ask(question, "--server", server.url, "--timeout", "1")
     assert status == 6
     assert output == ""
-    assert "No answer came within 3 seconds." in errors
+    assert "No answer came within 1 seconds." in errors
 
 
 async def test_an_error_of_the_service_is_status_6_with_its_message(question):
@@ -162,7 +169,7 @@ async def test_a_file_that_is_no_sound_is_status_2(tmp_path, content, said):
 
 
 async def test_empty_standard_input_is_status_2():
-    status, _, errors = await ask("-", "--local", stdin=b"")
+    status, _, errors = await ask("-", "--local")
     assert status == 2
     assert "no sound" in errors
 
@@ -233,10 +240,12 @@ async def test_speech_from_a_pipe_that_is_too_long_is_cut_and_that_is_told(tmp_p
     said = np.tile(spoken("What time is it?"), 6)[: 7 * 16_000]
     async with voice_server() as server:
         answered = asyncio.create_task(answer_when_silent(server))
-        status, output, errors = await ask("-", "--server", server.url, stdin=said.tobytes(), environment=environment)
+        status, output, errors = await ask_as_a_process(
+            "-", "--server", server.url, stdin=said.tobytes(), environment=environment
+        )
         await answered
     assert status == 0
-    assert output.endswith("Agent: Time to go.\n")
+    assert output.endswith(b"Agent: Time to go.\n")
     assert errors.startswith("5 seconds are the most that one utterance may last. The rest was not sent")
     assert len(server.audio) / 32_000 == pytest.approx(5.02 + 1.0, abs=0.03)  # with the closing silence
 
@@ -244,12 +253,12 @@ async def test_speech_from_a_pipe_that_is_too_long_is_cut_and_that_is_told(tmp_p
 @pytest.mark.skipif(sys.platform == "win32", reason="a full device is a POSIX thing")
 async def test_an_answer_that_cannot_be_printed_is_told(question):
     with open("/dev/full", "wb") as full:  # noqa: PTH123
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "selam_cli", "ask", question, "--local", stdout=full, stderr=subprocess.PIPE
-        )
-        _, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 1
-    assert errors.decode().startswith("The answer cannot be written: No space left on device.")
+        async with voice_server() as server:
+            answered = asyncio.create_task(answer_when_silent(server))
+            status, _, errors = await ask_as_a_process(question, "--server", server.url, stdout=full)
+            await answered
+    assert status == 1
+    assert errors.startswith("The answer cannot be written: No space left on device.")
 
 
 @pytest.mark.parametrize(
@@ -275,14 +284,20 @@ async def test_where_a_reply_cannot_be_kept_is_told_before_the_turn(question, tm
     assert (tmp_path / "question.wav").read_bytes() == before
 
 
-async def test_a_reply_may_be_kept_in_the_home_folder_and_on_standard_output(question, tmp_path):
+async def test_a_reply_may_be_kept_in_the_home_folder(question, tmp_path):
     home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
-    assert (await ask("~/question.wav", "--local", "--out=~/reply.wav", environment=home))[0] == 0
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "selam_cli", "ask", question, "--local", "--out", "-",
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    sound, text = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0
-    assert "Agent: You spoke for" in text.decode()
-    assert len(soundfile.read(io.BytesIO(sound))[0]) == len(soundfile.read(tmp_path / "reply.wav")[0]) > 0
+    async with voice_server() as server:
+        answered = asyncio.create_task(answer_when_silent(server))
+        status, _, _ = await ask("~/question.wav", "--server", server.url, "--out=~/reply.wav", environment=home)
+        await answered
+    assert status == 0
+    assert soundfile.read(tmp_path / "reply.wav", dtype="int16")[0].tobytes() == b"\x01\x02" * 2_400
+
+
+async def test_a_reply_on_standard_output_has_its_text_beside_it(question):
+    async with voice_server() as server:
+        answered = asyncio.create_task(answer_when_silent(server))
+        status, sound, text = await ask_as_a_process(question, "--server", server.url, "--out", "-")
+        await answered
+    assert (status, text) == (0, "You: what time is it\nAgent: Time to go.\n")
+    assert soundfile.read(io.BytesIO(sound), dtype="int16")[0].tobytes() == b"\x01\x02" * 2_400
