@@ -11,20 +11,12 @@ import pytest
 
 from selam_cli.core.catalog import LANGUAGES
 from selam_cli.output import Unwritten, encoded_for, guard_standard_output, json_line, make_readable, write_all
+from tests.support.in_process import run_here
 from tests.support.needs import need
 
-PRINTING = (
-    "--version",
-    "--help",
-    "ask --help",
-    "voices",
-    "voices --json",
-    "devices --json",
-    "models",
-    "logout",
-    "doctor --json --no-speak",
-    "doctor --no-speak",
-)
+DOCTOR = "doctor --no-speak --server ws://127.0.0.1:1 --input none.wav --output null"
+PRINTING = ("--help", "ask --help", "voices", "voices --json", "models", "logout", f"{DOCTOR} --json")
+LEAVING = {"--version": "as any program", "devices --json": "without Python's exit, for it has loaded sound libraries"}
 
 
 def selam_voice(arguments, **streams):
@@ -39,14 +31,22 @@ def full_disk():
         yield device
 
 
+FULL = [
+    "Standard output cannot be written: No space left on device.",
+    "Make room there, or send it elsewhere.",
+]
+
+
 @pytest.mark.parametrize("arguments", PRINTING)
 def test_what_cannot_be_printed_is_told_with_status_1(full_disk, arguments):
+    ended = run_here(*arguments.split(), stdout=full_disk)
+    assert (ended.status, ended.errors.decode().splitlines()) == (1, FULL)
+
+
+@pytest.mark.parametrize("arguments", [*LEAVING, DOCTOR])
+def test_python_adds_nothing_to_that_as_it_ends(full_disk, arguments):
     ended = selam_voice(arguments, stdout=full_disk)
-    assert ended.returncode == 1
-    assert ended.stderr.decode().splitlines() == [
-        "Standard output cannot be written: No space left on device.",
-        "Make room there, or send it elsewhere.",
-    ]
+    assert (ended.returncode, ended.stderr.decode().splitlines()) == (1, FULL)
 
 
 def test_a_reader_that_is_gone_is_told_nothing():
@@ -93,20 +93,29 @@ def test_what_could_not_be_written_names_the_systems_reason():
 
 # --- encodings that lack letters --------------------------------------------------------------------------------------
 
-PLAIN_ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+ENCODINGS = ("ascii", "cp1252", "cp437", "latin-1")
 POORER = {
-    "ascii": {"PYTHONIOENCODING": "ascii"}, "cp1252": {"PYTHONIOENCODING": "cp1252"},
-    "cp437": {"PYTHONIOENCODING": "cp437"},
-    "latin-1": {"PYTHONIOENCODING": "latin-1:strict"}, "C": PLAIN_ASCII,
-}  # fmt: skip
+    "latin-1": {"PYTHONIOENCODING": "latin-1:strict"},
+    "C": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+}
+"""What makes a program's standard streams poor: its environment, and in a process alone that can be seen."""
 
 
-@pytest.mark.parametrize("encoding", POORER)
-@pytest.mark.parametrize("arguments", ["voices", "models", "talk --help", "doctor --no-speak"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("arguments", ["voices", "models", "talk --help"])
 def test_what_an_encoding_lacks_is_replaced_by_what_can_be_read(encoding, arguments):
-    ended = selam_voice(arguments, stdout=subprocess.PIPE, env={**os.environ, **POORER[encoding]})
-    printed = ended.stdout.decode("cp437" if encoding == "cp437" else "latin-1")
-    assert (ended.stderr, bool(printed.strip())) == (b"", True)
+    ended = run_here(*arguments.split(), encoding=encoding)
+    assert_readable(arguments, ended.output.decode(encoding), ended.errors)
+
+
+@pytest.mark.parametrize(("arguments", "poorer"), [("voices", "latin-1"), ("talk --help", "C"), (DOCTOR, "C")])
+def test_it_is_replaced_whatever_the_environment_makes_of_the_streams(arguments, poorer):
+    ended = selam_voice(arguments, stdout=subprocess.PIPE, env={**os.environ, **POORER[poorer]})
+    assert_readable(arguments, ended.stdout.decode("ascii" if poorer == "C" else poorer), ended.stderr)
+
+
+def assert_readable(arguments, printed, errors):
+    assert (errors, bool(printed.strip())) == (b"", True)
     assert "\\u" not in printed
     if arguments == "voices":
         assert printed.isascii()
@@ -115,11 +124,12 @@ def test_what_an_encoding_lacks_is_replaced_by_what_can_be_read(encoding, argume
         assert "mekdes (female), ameha (male)" in printed
 
 
-@pytest.mark.parametrize(("encoding", "arguments"), [("cp1252", "doctor --json --no-speak"), ("C", "voices --json")])
-def test_json_is_whole_and_utf_8_in_every_encoding(encoding, arguments):
-    ended = selam_voice(arguments, stdout=subprocess.PIPE, env={**os.environ, **POORER[encoding]})
-    last = json.loads(ended.stdout.decode("utf-8").splitlines()[-1])
-    assert last.get("event") == "summary" or last["default"] == "mekdes"
+def test_json_is_whole_and_utf_8_in_every_encoding():
+    poorer = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    ended = selam_voice(f"{DOCTOR} --json", stdout=subprocess.PIPE, env=poorer)
+    assert json.loads(ended.stdout.decode("utf-8").splitlines()[-1])["event"] == "summary"
+    listed = run_here("voices", "--json", encoding="ascii").output
+    assert json.loads(listed.decode("utf-8"))["default"] == "mekdes"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
@@ -129,15 +139,23 @@ def test_a_line_of_json_gives_every_letter_back_from_any_stream(encoding, monkey
     assert json.loads(line.encode(encoding).decode("utf-8")) == {"name": "ሰላም – “é” 🎉"}
 
 
-@pytest.mark.parametrize("encoding", POORER)
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_an_errors_sentences_are_replaced_too(encoding):
-    environment = {**os.environ, **POORER[encoding], "SELAM_LANGUAGE": "ፈረንሳይኛ – “fr”"}
-    if encoding == "C":
-        environment["SELAM_LANGUAGE"] = "fr"
+    environment = {"SELAM_LANGUAGE": "ፈረንሳይኛ – “fr”"}
+    ended = run_here("ask", "x.wav", "--local", environment=environment, encoding=encoding)
+    assert_told_of_the_language(ended.status, ended.errors)
+
+
+def test_they_are_replaced_in_the_c_locale():
+    environment = {**os.environ, **POORER["C"], "SELAM_LANGUAGE": "fr"}
     ended = selam_voice("ask x.wav --local", stdout=subprocess.PIPE, env=environment)
-    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 2)
-    assert ended.stderr.startswith(b"SELAM_LANGUAGE is '")
-    assert b"am (Amharic)" in ended.stderr
+    assert_told_of_the_language(ended.returncode, ended.stderr)
+
+
+def assert_told_of_the_language(status, errors):
+    assert (status, len(errors.splitlines())) == (2, 2)
+    assert errors.startswith(b"SELAM_LANGUAGE is '")
+    assert b"am (Amharic)" in errors
 
 
 def test_bytes_for_a_stream_are_as_its_encoding_has_them():

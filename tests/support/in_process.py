@@ -6,7 +6,6 @@ What a process is to show of itself – signals, pipes that close, what its envi
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import os
 import sys
@@ -14,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from unittest.mock import patch
 
 from selam_cli import cli
@@ -32,7 +31,11 @@ class Ended(NamedTuple):
 
 
 def run_here(
-    *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None, encoding: str = "utf-8"
+    *arguments: str,
+    stdin: bytes = b"",
+    stdout: BinaryIO | None = None,
+    environment: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
 ) -> Ended:
     """Run a command as the program's entry does; `encoding` is that of its standard streams.
 
@@ -47,7 +50,7 @@ def run_here(
         if threading.current_thread() is not threading.main_thread():
             for module in ("ask", "talk_json", "trial"):
                 kept.enter_context(patch(f"selam_cli.engine.{module}.end_on_signals"))
-        with _standard_streams((given, said, told), encoding):
+        with _standard_streams((given, stdout or said, told), encoding):
             redact_uncaught(Redactor.of(secrets_of_environment(os.environ)))
             status = cli.run(arguments)
             sys.stderr.flush()
@@ -62,7 +65,7 @@ async def run_beside(*arguments: str, stdin: bytes = b"", environment: Mapping[s
 
 
 @contextmanager
-def _standard_streams(files: tuple[io.IOBase, ...], encoding: str) -> Iterator[None]:
+def _standard_streams(files: tuple[BinaryIO, ...], encoding: str) -> Iterator[None]:
     """Have the standard streams, of Python and of the system, lead to these files."""
     objects, hooks = (sys.stdin, sys.stdout, sys.stderr), (sys.excepthook, threading.excepthook, sys.unraisablehook)
     descriptors = [os.dup(number) for number in range(3)]
