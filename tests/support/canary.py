@@ -116,10 +116,10 @@ def _arguments() -> Iterator[bytes]:
         for process in psutil.process_iter(["cmdline"]):
             yield " ".join(process.info["cmdline"] or ()).encode()
         return
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with contextlib.suppress(OSError):  # it has ended meanwhile
-                yield (folder / "cmdline").read_bytes()
+    for name in os.listdir("/proc"):  # noqa: PTH208  # many times a second, and paths are slow to make
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb", buffering=0) as file:  # noqa: PTH123
+                yield file.read()  # suppressed: it has ended meanwhile
 
 
 def own_folders(folder: Path) -> dict[str, str]:
