@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from selam_cli.engine.room import RoomMeter
+from tests.support.speech import spoken, trimmed
 
 
 def measured(sound):
@@ -38,6 +39,13 @@ def test_nothing_is_proposed_where_it_cannot_be_known(sound, told):
     assert verdict.severity == "warning"
     assert told in verdict.message
     assert "vad-threshold" not in verdict.remedy
+
+
+def test_somebody_who_speaks_is_not_taken_for_the_room():
+    word, pause = trimmed(spoken("Yes.")), np.zeros(11_200)
+    verdict = measured(np.concatenate([pause, word] * 3))
+    assert (verdict.severity, verdict.remedy) == ("warning", "Try again in quiet.")
+    assert "somebody spoke" in verdict.message
 
 
 async def test_it_is_over_as_soon_as_enough_was_heard():

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from selam_cli.sound import devices
 from tests.support.needs import need
+
+IN_A_SOAK = os.environ.get("SELAM_SOAK") == "1"
+
+
+def libraries(*enough: str) -> tuple[str, ...]:
+    """Return the libraries that a test is to try: those that are enough for what it shows, in a soak all."""
+    return ("portaudio", "miniaudio", "both") if IN_A_SOAK else enough
 
 
 def library_environment(name: str) -> dict[str, str]:

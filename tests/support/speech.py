@@ -17,6 +17,12 @@ from tests.support.needs import need_programs
 PIECE = 2_400
 """Samples at 16 kHz in a piece of speech that is sought in a recording: 150 ms."""
 
+RING = 8
+"""Samples for which PulseAudio's filter rings beside a silence that begins or ends at once: half of what it has."""
+
+USUAL_HZ = 48_000
+"""What a program plays at, or a little less, where the server has to convert it."""
+
 
 @cache
 def spoken(text: str, voice: str = "slt") -> np.ndarray:
@@ -113,27 +119,32 @@ def _below_1_500_hz(sound: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectrum, len(sound))
 
 
-def mended(recorded: np.ndarray, rate_hz: int) -> np.ndarray:
+def mended(recorded: np.ndarray, rate_hz: int, *, converted: bool = False) -> np.ndarray:
     """Return a recording, one channel at the speaker's own rate, without the holes that the sound server tore in it.
 
     A server that gets no time renders late and in one go, runs out of what it was given, and puts exact silence in
     between: it begins and ends at full strength. The program's own breaks are faded, and a voice's pauses die away.
+
+    Where the server `converted` the rate of what the program plays, its filter rings at both edges of a hole, and a
+    faded break cannot be told from it: every exact silence is taken out, with the ring.
     """
+    ring = round(RING * max(1.0, rate_hz / USUAL_HZ)) if converted else 0
     edges = np.flatnonzero(np.diff(np.concatenate(([0], (recorded == 0).astype(np.int8), [0]))))
     around = rate_hz // 200
     kept, at = [], 0
-    for start, end in edges.reshape(-1, 2):
-        if end - start < rate_hz // 1_000 or start < around or end > len(recorded) - around:
+    for silent_from, silent_to in edges.reshape(-1, 2):
+        start, end = silent_from - ring, silent_to + ring
+        if silent_to - silent_from < rate_hz // 1_000 or start < around or end > len(recorded) - around:
             continue
-        if _is_torn(recorded[start - around : start][::-1]) and _is_torn(recorded[end : end + around]):
+        if converted or (_is_torn(recorded[start - around : start][::-1]) and _is_torn(recorded[end : end + around])):
             kept.append(recorded[at:start])
             at = end
     return np.concatenate([*kept, recorded[at:]])
 
 
-def as_heard(recorded: np.ndarray, rate_hz: int) -> np.ndarray:
+def as_heard(recorded: np.ndarray, rate_hz: int, *, converted: bool = False) -> np.ndarray:
     """Return a recording, one channel at the speaker's own rate, mended and at 16 kHz."""
-    return Resampler(rate_hz, 16_000).process(mended(recorded, rate_hz))
+    return Resampler(rate_hz, 16_000).process(mended(recorded, rate_hz, converted=converted))
 
 
 def _is_torn(edge: np.ndarray) -> bool:

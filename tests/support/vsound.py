@@ -34,7 +34,7 @@ class VirtualSoundCard:
     """Speak into the microphone, record the speaker, take the whole card away."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.socket = folder / "native"
         self._server: subprocess.Popen[bytes] | None = None
         self.environment = {"PULSE_SERVER": f"unix:{self.socket}"}
@@ -46,11 +46,11 @@ class VirtualSoundCard:
         return self._server.pid
 
     def start(self) -> None:
-        setup = self._folder / "setup.pa"
+        setup = self.folder / "setup.pa"
         setup.write_text(_SETUP.format(socket=self.socket))
-        runtime = self._folder / "run"
+        runtime = self.folder / "run"
         runtime.mkdir(mode=0o700, exist_ok=True)
-        own = {**os.environ, "HOME": str(self._folder), "XDG_RUNTIME_DIR": str(runtime)}
+        own = {**os.environ, "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(runtime)}
         own.pop("PULSE_SERVER", None)
         self._server = subprocess.Popen(
             ["pulseaudio", "-n", "-F", str(setup), "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1",
@@ -144,9 +144,23 @@ class VirtualSoundCard:
     def speak(self, samples: np.ndarray, rate_hz: int = 16_000, into: str = "mic") -> None:
         """Play samples into a microphone; returns when the last one has been heard."""
         own = {**os.environ, **self.environment}
-        path = self._folder / "spoken.wav"
+        path = self.folder / "spoken.wav"
         soundfile.write(path, samples, rate_hz, subtype="PCM_16")
         subprocess.run(["paplay", f"--device={into}", path], env=own, check=True, timeout=60)
+
+    @contextmanager
+    def humming(self, samples: np.ndarray, rate_hz: int = 16_000, into: str = "mic"):
+        """Play samples into a microphone for as long as they last or this does; begins when they are heard there."""
+        path = self.folder / "hum.wav"
+        soundfile.write(path, samples, rate_hz, subtype="PCM_16")
+        with self.listening() as until_loud:
+            player = subprocess.Popen(["paplay", f"--device={into}", path], env={**os.environ, **self.environment})
+            try:
+                until_loud()
+                yield
+            finally:
+                player.kill()
+                player.wait()
 
     @contextmanager
     def loudspeaker(self):
@@ -180,7 +194,7 @@ class VirtualSoundCard:
     @contextmanager
     def recording(self, rate_hz: int = 16_000, channels: int = 1, sink: str = "spk"):
         """Record a speaker; the list that is yielded holds the samples afterwards, one array a channel."""
-        path = self._folder / f"recorded-{sink}.raw"
+        path = self.folder / f"recorded-{sink}.raw"
         with path.open("wb") as file:
             recorder = subprocess.Popen(
                 ["parec", "-d", f"{sink}.monitor", "--format=s16le", f"--rate={rate_hz}", f"--channels={channels}",
