@@ -126,10 +126,20 @@ class LogHandler(logging.Handler):
     def __init__(self, kind: str, file: LogFile, redactor: Redactor) -> None:
         super().__init__()
         self._file = file
+        self._is_over = False
         self.setFormatter(RedactingFormatter(redactor, kind))
+
+    def close(self) -> None:
+        """Write no more: its descriptors are to lead elsewhere, and a late record would lead them to the log again."""
+        self.acquire()  # whoever is writing has done so
+        self._is_over = True
+        self.release()
+        super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record; never raises."""
+        if self._is_over:
+            return
         try:
             os.write(2, f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
         except OSError as error:
@@ -138,17 +148,19 @@ class LogHandler(logging.Handler):
             self._file.tend()
 
 
-def log_to(kind: str, file: LogFile, redactor: Redactor) -> None:
+def log_to(kind: str, file: LogFile, redactor: Redactor) -> LogHandler:
     """Send this process's records and tracebacks to the log, on file descriptor 2; `kind` says which process it is."""
     redact_uncaught(redactor)
     root = logging.getLogger()
-    root.handlers[:] = [LogHandler(kind, file, redactor)]
+    handler = LogHandler(kind, file, redactor)
+    root.handlers[:] = [handler]
     is_debugging = variable(os.environ, DEBUG_VARIABLE) == "1"
     root.setLevel(logging.DEBUG if is_debugging else logging.WARNING)
     logging.getLogger("selam_cli").setLevel(logging.DEBUG if is_debugging else logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     python = f"{platform.python_implementation()} {platform.python_version()}"
     log.info("started: selam-voice %s, %s, %s", __version__, python, platform.platform())
+    return handler
 
 
 def add_to_log(kind: str, text: str, redactor: Redactor) -> Path | None:

@@ -31,7 +31,7 @@ class StandardStreams:
         self.error_fd = os.dup(2)
         self.log = LogFile(log_path(), 2, 1)
         self.log.open()
-        log_to(kind, self.log, self._redactor)
+        self._handler = log_to(kind, self.log, self._redactor)
 
     def say(self, sentence: str) -> None:
         """Write a line to the user's standard error; never raises, for nobody may be reading."""
@@ -47,7 +47,8 @@ class StandardStreams:
         return encoded_for(text, self._error_encoding)
 
     def give_back(self) -> None:
-        """Point the originals at where they led before."""
+        """Point the originals at where they led before, and log no more."""
+        self._handler.close()
         sys.stdout.flush()
         sys.stderr.flush()
         os.dup2(self.output_fd, 1)

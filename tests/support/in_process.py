@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 from selam_cli import cli
 from selam_cli.core.redaction import Redactor, secrets_of_environment
+from selam_cli.log_file import LogHandler
 from selam_cli.output import guard_standard_output, make_readable
 from selam_cli.redacted_output import redact_uncaught
 
@@ -46,8 +47,9 @@ def run_here(
         given.write(stdin)
         given.seek(0)
         kept.enter_context(patch.dict(os.environ, environment or {}))
-        kept.enter_context(_logging_as_before())
+        kept.enter_context(logging_as_before())
         if threading.current_thread() is not threading.main_thread():
+            kept.enter_context(patch.object(LogHandler, "filter", _is_not_the_tests))
             for module in ("ask", "talk_json", "trial"):
                 kept.enter_context(patch(f"selam_cli.engine.{module}.end_on_signals"))
         with _standard_streams((given, stdout or said, told), encoding):
@@ -87,7 +89,7 @@ def _standard_streams(files: tuple[BinaryIO, ...], encoding: str) -> Iterator[No
 
 
 @contextmanager
-def _logging_as_before() -> Iterator[None]:
+def logging_as_before() -> Iterator[None]:
     """Undo what a command that writes a log does to the loggers of its process."""
     root = logging.getLogger()
     loggers = [root, logging.getLogger("selam_cli"), logging.getLogger("asyncio")]
@@ -98,3 +100,8 @@ def _logging_as_before() -> Iterator[None]:
         root.handlers[:] = handlers
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _is_not_the_tests(_: LogHandler, record: logging.LogRecord) -> bool:
+    """Keep what the test's servers log out of the command's log."""
+    return record.thread != threading.main_thread().ident
