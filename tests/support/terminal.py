@@ -73,6 +73,12 @@ class Profile:
     def __str__(self) -> str:
         return self.name
 
+    def kinds_of_repeat(self, number: int) -> tuple[int, ...]:
+        """As what a held key's repeat is told, counted from 0: a press (1), a repeat (2), a release (3) before it."""
+        if self.repeats_behind_releases:
+            return 3, self.repeats_behind_releases[number % len(self.repeats_behind_releases)]
+        return (1 if self.repeats_as_presses else 2,) if self.repeats else ()
+
 
 KITTY = Profile("kitty", tells_releases=True)
 KONSOLE = Profile("konsole", tells_releases=True, repeats_behind_releases=(2,))
@@ -82,7 +88,7 @@ ALACRITTY = Profile("Alacritty", tells_releases=True, counts_additions=False)
 LEGACY = Profile("legacy")
 SILENT = Profile("silent", answers=False)
 LEGACY_WITHOUT_REPEATS = Profile("legacy without repeats", repeats=False)
-IN_PIECES = Profile("in pieces", tells_releases=True, cut_s=0.15)
+IN_PIECES = Profile("in pieces", tells_releases=True, cut_s=0.12)
 
 REPEAT_DELAY_S, REPEAT_INTERVAL_S = 0.4, 0.033
 
@@ -219,13 +225,11 @@ class Terminal:
 
     def repeat(self, key: str) -> None:
         """Let a held key repeat."""
-        pairs = self.profile.repeats_behind_releases
-        if pairs:
+        self._repeated += 1
+        sent = b"".join(self._sequence(key, kind) for kind in self.profile.kinds_of_repeat(self._repeated))
+        if sent:
             self.keys_sent_at.append(time.monotonic())
-            self._repeated += 1
-            self.send(self._sequence(key, 3) + self._sequence(key, pairs[self._repeated % len(pairs)]))
-        elif self.profile.repeats:
-            self._key(key, 1 if self.profile.repeats_as_presses else 2)
+            self.send(sent)
 
     def release(self, key: str) -> None:
         """Let a key go; told only where the program asked for it."""
@@ -327,17 +331,7 @@ class Terminal:
         self.send(self._sequence(key, kind))
 
     def _sequence(self, key: str, kind: int) -> bytes:
-        if not (self.kitty and self.flags & ALL_KEYS):
-            return BYTES.get(key, key.encode())
-        *modifiers, name = key.split("+") if len(key) > 1 else [key]
-        shifted = len(name) == 1 and name.isupper()
-        pressed = 1 + sum(MODIFIERS[modifier] for modifier in modifiers) + shifted
-        event = f":{kind}" if self.flags & EVENT_TYPES and kind > 1 else ""
-        text = f";{ord(name)}" if len(name) == 1 and not modifiers and kind != 3 and self.flags & TEXT else ""
-        number, final = CODES.get(name) or ord(name[0].lower()), "u"
-        if name in FUNCTIONAL:
-            number, final = FUNCTIONAL[name][:-1], FUNCTIONAL[name][-1]
-        return f"\x1b[{number};{pressed}{event}{text}{final}".encode()
+        return key_bytes(key, kind, self.flags if self.kitty else 0)
 
     def _set_size(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -421,6 +415,21 @@ class Terminal:
             stack[-1] = {1: number, 2: stack[-1] | number, 3: stack[-1] & ~number}[how]
 
 
+def key_bytes(key: str, kind: int, flags: int) -> bytes:
+    """What a terminal sends for a key that is pressed (1), repeated (2) or let go (3), with these flags in force."""
+    if not flags & ALL_KEYS:
+        return BYTES.get(key, key.encode())
+    *modifiers, name = key.split("+") if len(key) > 1 else [key]
+    shifted = len(name) == 1 and name.isupper()
+    pressed = 1 + sum(MODIFIERS[modifier] for modifier in modifiers) + shifted
+    event = f":{kind}" if flags & EVENT_TYPES and kind > 1 else ""
+    text = f";{ord(name)}" if len(name) == 1 and not modifiers and kind != 3 and flags & TEXT else ""
+    number, final = CODES.get(name) or ord(name[0].lower()), "u"
+    if name in FUNCTIONAL:
+        number, final = FUNCTIONAL[name][:-1], FUNCTIONAL[name][-1]
+    return f"\x1b[{number};{pressed}{event}{text}{final}".encode()
+
+
 def _controls(written: bytes) -> Iterator[re.Match[bytes]]:
     found = [match for pattern in (_KITTY, _QUESTION, _ATTRIBUTES, _MODE) for match in pattern.finditer(written)]
     return iter(sorted(found, key=lambda match: match.start()))
@@ -461,6 +470,11 @@ class PlayedScreen(Terminal):
         super().__exit__(*exception)
         for descriptor in self._ends:
             os.close(descriptor)
+
+    def forget_commands(self) -> None:
+        """Begin anew, for another test: what the engine was told so far is not looked at again."""
+        self.watched_text = ""
+        self.keys_sent_at.clear()
 
     @property
     def commands(self) -> list[tuple[str, str]]:

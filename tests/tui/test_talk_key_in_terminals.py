@@ -13,6 +13,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
+from tests.support.kept_screens import KeptScreens
 from tests.support.terminal import (
     EVENT_TYPES,
     IN_PIECES,
@@ -26,9 +27,26 @@ from tests.support.terminal import (
     Profile,
 )
 
-TELLING = pytest.mark.parametrize("profile", [KITTY, XTERM_JS, KONSOLE], ids=str)
-REPEATING = pytest.mark.parametrize("profile", [KITTY, XTERM_JS, KONSOLE, KONSOLE_ON_X11, LEGACY], ids=str)
-ALL = pytest.mark.parametrize("profile", [KITTY, XTERM_JS, KONSOLE, LEGACY, LEGACY_WITHOUT_REPEATS], ids=str)
+
+def of(*profiles: Profile):
+    """Each profile's tests run in one process, one after the other, and share a screen."""
+    group = pytest.mark.xdist_group
+    return pytest.mark.parametrize(
+        "profile", [pytest.param(profile, marks=group(f"screen of {profile}")) for profile in profiles], ids=str
+    )
+
+
+TELLING = of(KITTY, XTERM_JS, KONSOLE)
+REPEATING = of(KITTY, XTERM_JS, KONSOLE, KONSOLE_ON_X11, LEGACY)
+ALL = of(KITTY, XTERM_JS, KONSOLE, LEGACY, LEGACY_WITHOUT_REPEATS)
+TWO = of(KITTY, LEGACY)
+
+
+@pytest.fixture(scope="module")
+def screens():
+    kept = KeptScreens()
+    yield kept
+    kept.close()
 
 
 def played(profile: Profile, environment: dict[str, str] | None = None, **scene: object) -> PlayedScreen:
@@ -41,10 +59,12 @@ def until_ready(screen: PlayedScreen) -> None:
         screen.wait_for(lambda: "hold space  " in screen.text or "tap space" in screen.text, "releases are told")
 
 
+# --- in every kind of terminal; more of it in test_talk_key_of_profiles -----------------------------------------------
+
+
 @REPEATING
-def test_a_hold_is_one_utterance_however_often_it_repeats(profile):
-    with played(profile) as screen:
-        until_ready(screen)
+def test_a_hold_is_one_utterance_however_often_it_repeats(screens, profile):
+    with screens.lent(profile) as screen:
         screen.hold(" ", 1.0)
         released = "release" if profile.tells_releases else "release inferred"
         screen.wait_for(lambda: screen.talks == ["press", released])
@@ -54,31 +74,16 @@ def test_a_hold_is_one_utterance_however_often_it_repeats(profile):
 
 
 @TELLING
-def test_a_hold_shorter_than_the_repeat_delay_is_a_hold_where_releases_are_told(profile):
-    with played(profile) as screen:
-        until_ready(screen)
+def test_a_hold_shorter_than_the_repeat_delay_is_a_hold_where_releases_are_told(screens, profile):
+    with screens.lent(profile) as screen:
         screen.hold(" ", 0.39)
         screen.wait_for_command("release")
         assert screen.talks == ["press", "release"]
 
 
-@TELLING
-@pytest.mark.parametrize(("pressed", "let_go"), [(" ", "shift+ "), ("ctrl+t", "t")], ids=["shift", "ctrl"])
-def test_a_release_is_heard_though_another_modifier_is_held_then(profile, pressed, let_go):
-    with played(profile, options={"ptt": "hold", "talk_key": "space" if pressed == " " else pressed}) as screen:
-        screen.wait_for(lambda: screen.flags & EVENT_TYPES, "event types")
-        screen.press(pressed)
-        screen.wait_for_command("press")
-        screen.press("shift")
-        screen.release(let_go)
-        screen.wait_for_command("release")
-        assert screen.talks == ["press", "release"]
-
-
 @ALL
-def test_a_tap_opens_the_microphone_until_the_next_tap(profile):
-    with played(profile) as screen:
-        until_ready(screen)
+def test_a_tap_opens_the_microphone_until_the_next_tap(screens, profile):
+    with screens.lent(profile) as screen:
         screen.tap(" ")
         screen.wait_for_text("MICROPHONE OPEN")
         screen.tap(" ")
@@ -86,79 +91,48 @@ def test_a_tap_opens_the_microphone_until_the_next_tap(profile):
         assert screen.talks == ["press", "release"]
 
 
-@ALL
-def test_in_toggle_mode_a_held_key_toggles_once(profile):
-    with played(profile, options={"ptt": "toggle"}) as screen:
-        until_ready(screen)
-        screen.wait_for_text("tap space")
-        screen.hold(" ", 0.8)
-        screen.wait_for_text("MICROPHONE OPEN")
-        screen.tap("r")
-        screen.wait_for_command("resend")  # so the release counts: a press at its heels is half of Konsole's repeat
-        screen.hold(" ", 0.8)
-        screen.wait_for_text("READY")
-        assert screen.talks == ["press", "release"]
+@of(KITTY, KONSOLE)
+def test_escape_throws_the_utterance_away_and_the_held_key_says_nothing_more(screens, profile):
+    with screens.lent(profile) as screen:
+        escape_in_mid_hold(screen)
 
 
-@ALL
-def test_in_open_mode_a_held_key_switches_the_listening_once(profile):
-    with played(profile, options={"ptt": "open"}) as screen:
-        screen.wait_for_text("READY")
-        screen.hold(" ", 0.8)
-        screen.wait_for_command("listen", "off")
-        assert screen.talks == []
-        assert screen.commands.count(("listen", "off")) == 1
-
-
-@ALL
-def test_another_talk_key_talks_and_does_nothing_else(profile):
-    with played(profile, options={"talk_key": "m"}) as screen:
-        screen.wait_for_text("READY")
-        if screen.kitty:
-            screen.wait_for_text("hold m  ")
-        screen.hold("m", 0.8)
-        screen.wait_for_command("press")
-        screen.tap(" ")
-        screen.tap("i")
-        screen.wait_for_command("interrupt")
-        assert screen.commands.count(("press", "")) == 1
-        assert ("mute", "on") not in screen.commands
-
-
-@ALL
-def test_escape_throws_the_utterance_away_and_the_held_key_says_nothing_more(profile):
+def test_escape_does_so_where_no_release_is_told():
     # A legacy terminal that is asked about its keyboard gets time to answer, and Escape is late as long.
-    environment = {} if profile.tells_releases else {"TEXTUAL_DISABLE_KITTY_KEY": "1"}
-    with played(profile, environment) as screen:
+    with played(LEGACY, {"TEXTUAL_DISABLE_KITTY_KEY": "1"}) as screen:
         until_ready(screen)
-        screen.press(" ")
+        escape_in_mid_hold(screen)
+
+
+def escape_in_mid_hold(screen: PlayedScreen) -> None:
+    screen.press(" ")
+    screen.repeat(" ")
+    screen.wait_for_command("press")
+    screen.tap("escape")
+    screen.wait_for_command("discard")
+    for _ in range(10):
         screen.repeat(" ")
-        screen.wait_for_command("press")
-        screen.tap("escape")
-        screen.wait_for_command("discard")
-        for _ in range(10):
-            screen.repeat(" ")
-        screen.release(" ")
-        screen.tap("i")
-        screen.wait_for_command("interrupt")
-        assert screen.talks == ["press", "discard", "interrupt"]
+    screen.release(" ")
+    screen.tap("i")
+    screen.wait_for_command("interrupt")
+    assert screen.talks == ["press", "discard", "interrupt"]
 
 
 @REPEATING
-def test_losing_the_focus_ends_a_hold_at_once(profile):
-    with played(profile) as screen:
-        until_ready(screen)
+def test_losing_the_focus_ends_a_hold_at_once(screens, profile):
+    with screens.lent(profile) as screen:
         screen.press(" ")
         screen.focus(gained=False)  # at once: where no release is told, a key that stays quiet is soon a tap's
         screen.wait_for_command("release")
         screen.wait_for_text("READY")
         assert screen.talks == ["press", "release"]
+        screen.focus(gained=True)
+        screen.release(" ")
 
 
 @ALL
-def test_a_latched_microphone_survives_the_focus_and_is_unmistakable(profile):
-    with played(profile) as screen:
-        until_ready(screen)
+def test_a_latched_microphone_survives_the_focus_and_is_unmistakable(screens, profile):
+    with screens.lent(profile) as screen:
         screen.tap(" ")
         screen.wait_for_text("MICROPHONE OPEN")
         screen.focus(gained=False)
@@ -170,9 +144,8 @@ def test_a_latched_microphone_survives_the_focus_and_is_unmistakable(profile):
 
 
 @ALL
-def test_a_mouse_button_held_on_the_talk_bar_talks_until_it_is_let_go_anywhere(profile):
-    with played(profile) as screen:
-        until_ready(screen)
+def test_a_mouse_button_held_on_the_talk_bar_talks_until_it_is_let_go_anywhere(screens, profile):
+    with screens.lent(profile) as screen:
         row = screen.row_of("READY")
         screen.mouse(5, row, down=True)
         screen.wait_for_text("LISTENING")
@@ -187,10 +160,64 @@ def test_a_mouse_button_held_on_the_talk_bar_talks_until_it_is_let_go_anywhere(p
         assert screen.talks == ["press", "release", "interrupt"]
 
 
-def test_a_mouse_that_moves_without_its_button_has_let_it_go():
-    """What tmux sends when the button was let go over another pane: nothing, until the pointer comes back."""
-    with played(LEGACY) as screen:
+# --- the other ways of push-to-talk, and another key ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", [KONSOLE, LEGACY], ids=str)
+def test_in_toggle_mode_a_held_key_toggles_once(profile):
+    with played(profile, options={"ptt": "toggle"}) as screen:
         until_ready(screen)
+        screen.wait_for_text("tap space")
+        screen.hold(" ", 0.8)
+        screen.wait_for_text("MICROPHONE OPEN")
+        screen.tap("r")
+        screen.wait_for_command("resend")  # so the release counts: a press at its heels is half of Konsole's repeat
+        screen.hold(" ", 0.8)
+        screen.wait_for_text("READY")
+        assert screen.talks == ["press", "release"]
+
+
+def test_in_open_mode_a_held_key_switches_the_listening_once():
+    with played(XTERM_JS, options={"ptt": "open"}) as screen:
+        screen.wait_for_text("READY")
+        screen.hold(" ", 0.8)
+        screen.wait_for_command("listen", "off")
+        screen.tap("i")
+        screen.wait_for_command("interrupt")
+        assert screen.commands.count(("listen", "off")) == 1
+        assert screen.talks == ["interrupt"]
+
+
+def test_another_talk_key_talks_and_does_nothing_else():
+    with played(LEGACY, options={"talk_key": "m"}) as screen:
+        screen.wait_for_text("READY")
+        screen.hold("m", 0.8)
+        screen.wait_for_command("press")
+        screen.tap(" ")
+        screen.tap("i")
+        screen.wait_for_command("interrupt")
+        assert screen.commands.count(("press", "")) == 1
+        assert ("mute", "on") not in screen.commands
+
+
+def test_a_release_is_heard_though_its_modifier_was_let_go_before():
+    with played(KITTY, options={"ptt": "hold", "talk_key": "ctrl+t"}) as screen:
+        screen.wait_for(lambda: screen.flags & EVENT_TYPES, "event types")
+        screen.press("ctrl+t")
+        screen.wait_for_command("press")
+        screen.press("shift")
+        screen.release("t")
+        screen.wait_for_command("release")
+        assert screen.talks == ["press", "release"]
+
+
+# --- the mouse, and links that cut, stall and lose --------------------------------------------------------------------
+
+
+@of(LEGACY)
+def test_a_mouse_that_moves_without_its_button_has_let_it_go(screens, profile):
+    """What tmux sends when the button was let go over another pane: nothing, until the pointer comes back."""
+    with screens.lent(profile) as screen:
         row = screen.row_of("READY")
         screen.mouse(5, row, down=True)
         screen.wait_for_text("LISTENING")
@@ -202,9 +229,9 @@ def test_a_mouse_that_moves_without_its_button_has_let_it_go():
         assert screen.talks == ["press", "release"]
 
 
-def test_a_click_on_the_talk_bar_opens_the_microphone_until_the_next_click():
-    with played(LEGACY) as screen:
-        until_ready(screen)
+@of(LEGACY)
+def test_a_click_on_the_talk_bar_opens_the_microphone_until_the_next_click(screens, profile):
+    with screens.lent(profile) as screen:
         row = screen.row_of("READY")
         for text in ("MICROPHONE OPEN", "READY"):
             screen.mouse(5, row, down=True)
@@ -237,10 +264,9 @@ def test_a_link_that_was_seen_to_cut_a_sequence_is_given_time():
 
 
 @TELLING
-def test_keys_that_waited_out_a_stall_are_a_hold_and_no_tap(profile):
+def test_keys_that_waited_out_a_stall_are_a_hold_and_no_tap(screens, profile):
     """A stop of 0.6 s over a whole hold: press and release are read together, and the microphone must not stay open."""
-    with played(profile) as screen:
-        until_ready(screen)
+    with screens.lent(profile) as screen:
         os.kill(screen.process.pid, signal.SIGSTOP)
         began_at = time.monotonic()
         screen.press(" ")
@@ -253,10 +279,10 @@ def test_keys_that_waited_out_a_stall_are_a_hold_and_no_tap(profile):
         assert float(pressed_at) <= began_at + 0.15  # what was said from the press on is in the utterance
 
 
-def test_a_stall_in_a_hold_does_not_end_it_where_repeats_are_all_there_is():
+@of(LEGACY)
+def test_a_stall_in_a_hold_does_not_end_it_where_repeats_are_all_there_is(screens, profile):
     """The keys that wait are read before the silence is judged, so not even a resumption is needed."""
-    with played(LEGACY) as screen:
-        until_ready(screen)
+    with screens.lent(profile) as screen:
         screen.press(" ")
         screen.repeat_for(" ", 1.5)
         os.kill(screen.process.pid, signal.SIGSTOP)
@@ -267,9 +293,9 @@ def test_a_stall_in_a_hold_does_not_end_it_where_repeats_are_all_there_is():
         assert screen.wrong_releases == []
 
 
-def test_a_lost_release_is_noticed():
-    with played(KITTY) as screen:
-        until_ready(screen)
+@of(KITTY)
+def test_a_lost_release_is_noticed(screens, profile):
+    with screens.lent(profile) as screen:
         screen.press(" ")
         screen.wait_for_command("press")
         for _ in range(5):
@@ -292,11 +318,10 @@ def test_the_longest_utterance_is_announced_and_then_closed():
         assert screen.talks == ["press", "release"]
 
 
-@pytest.mark.parametrize("profile", [KITTY, LEGACY], ids=str)
-def test_an_open_microphone_closes_when_the_connection_stays_away(profile):
+def test_an_open_microphone_closes_when_the_connection_stays_away():
     lost = {"event": "reconnecting", "t": 0.0, "attempt": 1, "in_seconds": 1.0}
     ready = json.loads(READY_LINE)
-    with played(profile, lines=[json.dumps(ready), json.dumps(lost)], options={"resend_within_s": 1.0}) as screen:
+    with played(KITTY, lines=[json.dumps(ready), json.dumps(lost)], options={"resend_within_s": 1.0}) as screen:
         screen.wait_for_text("READY")
         screen.tap(" ")
         screen.wait_for_command("press")
@@ -304,10 +329,9 @@ def test_an_open_microphone_closes_when_the_connection_stays_away(profile):
         screen.wait_for_text("microphone was closed")
 
 
-@pytest.mark.parametrize("profile", [KITTY, LEGACY], ids=str)
-def test_suspending_closes_a_latched_microphone(profile):
-    with played(profile) as screen:
-        until_ready(screen)
+@TWO
+def test_suspending_closes_a_latched_microphone(screens, profile):
+    with screens.lent(profile) as screen:
         screen.tap(" ")
         screen.wait_for_text("MICROPHONE OPEN")
         screen.press("ctrl+z")
@@ -317,13 +341,13 @@ def test_suspending_closes_a_latched_microphone(profile):
         screen.wait_for_text("READY")
 
 
-@pytest.mark.parametrize("profile", [KITTY, LEGACY], ids=str)
-def test_a_link_that_stands_still_closes_a_latched_microphone(profile):
-    with played(profile) as screen:
-        until_ready(screen)
+@TWO
+def test_a_link_that_stands_still_closes_a_latched_microphone(screens, profile):
+    with screens.lent(profile) as screen:
+        asked_before = screen.written.count(b"\x1b[c")
         screen.tap(" ")
         screen.wait_for_text("MICROPHONE OPEN")
-        screen.wait_for(lambda: screen.written.count(b"\x1b[c") > 1, "an answered question")
+        screen.wait_for(lambda: screen.written.count(b"\x1b[c") > asked_before, "an answered question")
         screen.hear_commands_until("release")  # nothing that the screen writes is read any more
         screen.wait_for_text("gives no sign")
         assert screen.talks == ["press", "release"]
