@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.agent.test_process import serving
 from tests.agent.test_server import KEY, agent, sentence
+from tests.support.embedded_agent import two_workers
 from tests.support.node import heard_by_node
 from tests.support.speech import correlation, spoken, trimmed
 
@@ -81,7 +81,7 @@ async def test_five_conversations_at_once_are_kept_apart(tmp_path):
 async def test_with_several_workers_a_client_that_polls_first_is_told_what_to_do(tmp_path):
     speech = tmp_path / "speech.raw"
     speech.write_bytes(sentence().tobytes())
-    with serving("--workers", "2") as url:
+    async with two_workers() as url:
         status, heard = await heard_by_node("client.mjs", url, KEY, str(speech), "default")
         assert status == 3
         assert "takes WebSocket only" in heard[0]["said"]

@@ -7,20 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import aiohttp
 import psutil
 import pytest
 
+from selam_cli.agent import process
 from selam_cli.agent.limits import NO_LIMITS, PUBLIC, Limits
 from selam_cli.agent.process import chosen_limits
 from selam_cli.agent.server import ServeSettings
-from selam_cli.agent.workers import as_line, worker_settings
+from selam_cli.agent.workers import as_line, serve_with_workers, worker_settings
 from selam_cli.engine.agent_process import AgentProcess
 from selam_cli.errors import SelamError
 from tests.agent.test_server import caller
+from tests.support.embedded_agent import two_workers
+from tests.support.in_process import Ended, run_here
 from tests.support.processes import is_gone
 
 PARENT = """
@@ -40,9 +43,11 @@ async def gone(pid):
             await asyncio.sleep(0.02)
 
 
-async def test_it_answers_to_its_own_key_only_and_stops_when_told():
-    agent = await AgentProcess.start()
+async def test_it_answers_to_its_own_key_only_whatever_ctrl_c_says_and_stops_when_told():
+    ends = []
+    agent = await AgentProcess.start(on_exit=ends.append)
     try:
+        os.kill(agent.pid, signal.SIGINT)  # its parent's affair
         async with caller(agent.url, api_key=agent.api_key) as user:
             greeting = await user.until("connected")
         assert "plays back what you said" in greeting["message"]
@@ -54,10 +59,12 @@ async def test_it_answers_to_its_own_key_only_and_stops_when_told():
         assert agent.api_key not in str(psutil.Process(agent.pid).environ())
     finally:
         await agent.stop()
+    await asyncio.sleep(0)
     assert not agent.alive
+    assert ends == [], "only an end that nobody asked for is told"
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGKILL", pytest.param("SIGTERM", marks=pytest.mark.soak)])
 async def test_it_does_not_survive_its_parent(name):
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, stdout=subprocess.PIPE)
     pid = int((await parent.stdout.readline()).split()[0])
@@ -67,26 +74,11 @@ async def test_it_does_not_survive_its_parent(name):
     await gone(pid)
 
 
-async def test_ctrl_c_is_its_parents_affair():
-    agent = await AgentProcess.start()
-    try:
-        os.kill(agent.pid, signal.SIGINT)
-        async with caller(agent.url, api_key=agent.api_key) as user:
-            await user.until("connected")
-    finally:
-        await agent.stop()
-
-
-async def test_an_end_that_nobody_asked_for_is_told_and_no_other():
+async def test_an_end_that_nobody_asked_for_is_told():
     ended = asyncio.get_running_loop().create_future()
     agent = await AgentProcess.start(on_exit=ended.set_result)
     os.kill(agent.pid, signal.SIGKILL)
     assert await asyncio.wait_for(ended, 20) == -signal.SIGKILL
-    told = []
-    agent = await AgentProcess.start(on_exit=told.append)
-    await agent.stop()
-    await asyncio.sleep(0)
-    assert told == []
 
 
 async def test_a_start_that_is_given_up_leaves_no_process():
@@ -136,7 +128,7 @@ async def test_an_agent_that_does_not_come_up_is_told():
 
 def serve(*arguments, **options):
     return subprocess.Popen(
-        [sys.executable, "-m", "selam_cli", "serve", *arguments],
+        [sys.executable, "-m", "selam_cli", "serve", "--port", "0", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
 
@@ -144,124 +136,119 @@ def serve(*arguments, **options):
 @contextmanager
 def serving(*arguments):
     """A `serve` of its own; gives the address, and ends it."""
-    process = serve("--port", "0", *arguments)
+    parent = serve(*arguments)
     try:
-        yield process.stderr.readline().split()[2].replace("ws://", "http://")
+        yield parent.stderr.readline().split()[2].replace("ws://", "http://")
     finally:
-        process.terminate()
-        process.communicate(timeout=20)
-
-
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_serve_says_where_it_listens_and_leaves_on_a_signal(name, status):
-    process = serve("--port", "0")
-    assert "Listening on ws://127.0.0.1:" in process.stderr.readline()
-    process.send_signal(getattr(signal, name))
-    assert process.wait(20) == status
-    assert "Traceback" not in process.stderr.read()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--host", "0.0.0.0"], "--keys-file"),
-        (["--keys-file", "/nowhere/keys"], "cannot be read"),
-        (["--workers", "3", "--max-sessions", "2"], "--max-sessions"),
-    ],
-)
-def test_serve_refuses_what_does_not_go_together(arguments, said):
-    process = serve("--port", "0", *arguments)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 2
-    assert said in errors
+        parent.terminate()
+        _, errors = parent.communicate(timeout=60)
+    assert parent.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in errors
 
 
 def test_serve_takes_its_keys_from_a_file(tmp_path):
     keys = tmp_path / "keys"
     keys.write_bytes('\ufeff# team\r\nsk-selam-test-one\r\n\r\n"sk-selam-test-two"\r\n'.encode("utf-16"))
-    process = serve("--port", "0", "--keys-file", str(keys))
-    try:
-        url = process.stderr.readline().split()[2].replace("ws://", "http://")
 
-        async def try_keys():
-            async with caller(url, api_key="sk-selam-test-two") as user:
-                await user.until("connected")
-            with pytest.raises(Exception, match="namespaces failed"):
-                async with caller(url, api_key="# team"):
-                    pass
+    async def try_keys(url):
+        async with caller(url, api_key="sk-selam-test-two") as user:
+            await user.until("connected")
+        with pytest.raises(Exception, match="namespaces failed"):
+            async with caller(url, api_key="# team"):
+                pass
 
-        asyncio.run(try_keys())
-    finally:
-        process.terminate()
-        process.wait(20)
+    with serving("--keys-file", str(keys)) as url:
+        assert url.startswith("http://127.0.0.1:")
+        asyncio.run(try_keys(url))
 
 
-def test_workers_share_a_port_take_websocket_only_and_leave_together():
-    process = serve("--port", "0", "--workers", "2")
-    address = process.stderr.readline().split()[2]
-    workers = psutil.Process(process.pid).children()
-    assert len(workers) == 2
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_serve_leaves_on_a_signal(name, monkeypatch):
+    number = getattr(signal, name)
+    monkeypatch.setattr(process, "_say", lambda _sentence: os.kill(os.getpid(), number))  # as soon as it listens
+    assert run_here("serve", "--port", "0") == Ended(128 + number, b"", b"")
 
-    async def use():
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "0.0.0.0"], b"--keys-file"),
+        (["--keys-file", "/nowhere/keys"], b"cannot be read"),
+        (["--workers", "3", "--max-sessions", "2"], b"--max-sessions"),
+    ],
+)
+def test_serve_refuses_what_does_not_go_together(arguments, said):
+    status, _, errors = run_here("serve", "--port", "0", *arguments)
+    assert status == 2
+    assert said in errors
+    assert b"Traceback" not in errors
+
+
+async def test_workers_share_a_port_that_no_others_get_take_websocket_only_and_leave_together():
+    before = psutil.Process().children()
+    async with two_workers() as url:
+        workers = [child for child in psutil.Process().children() if child not in before]
+        assert len(workers) == 2
         for _ in range(8):
-            async with caller(address.replace("ws://", "http://")) as user:
+            async with caller(url) as user:
                 await user.until("connected")
         async with aiohttp.ClientSession() as http:
-            answer = await http.get(address.replace("ws://", "http://") + "/socket.io/?EIO=4&transport=polling")
+            answer = await http.get(f"{url}/socket.io/?EIO=4&transport=polling")
             assert answer.status == 400
             assert "WebSocket only" in await answer.text()
-
-    asyncio.run(use())
-    process.terminate()
-    assert process.wait(20) == 143
+        port = url.rpartition(":")[2]
+        with pytest.raises(SelamError, match=f"cannot listen on 127.0.0.1:{port}"):
+            await serve_with_workers(ServeSettings(port=int(port)), 2, on_ready=print, stop=asyncio.Event())
     assert not any(worker.is_running() for worker in workers)
+
+
+async def test_a_worker_that_dies_ends_the_agent_with_a_sentence():
+    before = psutil.Process().children()
+
+    async def lose_one():
+        async with two_workers():
+            workers = [child for child in psutil.Process().children() if child not in before]
+            workers[0].kill()
+            await gone(workers[1].pid)
+
+    with pytest.raises(SelamError, match=r"A worker ended by itself, with status -9\."):
+        await lose_one()
 
 
 async def test_workers_do_not_survive_their_parent_and_leave_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    process = serve("--port", "0", "--workers", "2")
-    process.stderr.readline()
-    workers = psutil.Process(process.pid).children()
-    process.kill()
-    process.wait(20)
+    parent = serve("--workers", "2")
+    parent.stderr.readline()
+    workers = psutil.Process(parent.pid).children()
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait(20)
     for worker in workers:
         await gone(worker.pid)
     assert not list(tmp_path.glob("selam-voice-figures-*"))
 
 
-def test_a_worker_that_dies_ends_the_agent_with_a_sentence():
-    process = serve("--port", "0", "--workers", "2")
-    process.stderr.readline()
-    workers = psutil.Process(process.pid).children()
-    workers[0].kill()
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert "A worker ended by itself" in errors
-    assert not workers[1].is_running()
-
-
 def test_a_signal_ends_it_while_its_workers_start():
-    process = serve("--port", "0", "--workers", "2")
-    while not (workers := psutil.Process(process.pid).children()):
+    parent = serve("--workers", "2")
+    while not (workers := workers_at_work(parent)):
         time.sleep(0.01)
     workers[0].suspend()
-    process.terminate()
-    assert process.wait(20) == 143
+    parent.terminate()
+    assert parent.wait(60) == 128 + signal.SIGTERM
     assert not any(worker.is_running() for worker in workers)
 
 
-def test_workers_take_no_port_that_others_have():
-    first = serve("--port", "0", "--workers", "2")
-    try:
-        port = first.stderr.readline().split()[2].rpartition(":")[2]
-        second = serve("--port", port, "--workers", "2")
-        _, errors = second.communicate(timeout=20)
-        assert second.returncode == 1
-        assert f"cannot listen on 127.0.0.1:{port}" in errors
-    finally:
-        first.terminate()
-        first.wait(20)
+def workers_at_work(parent):
+    """Return those of a process' workers that run their program.
+
+    One that is stopped before that stops its parent as well, which waits until the program is loaded.
+    """
+    found = []
+    for child in psutil.Process(parent.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if any("run_worker" in argument for argument in child.cmdline()):
+                found.append(child)
+    return found
 
 
 @pytest.mark.parametrize(

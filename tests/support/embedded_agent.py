@@ -14,6 +14,7 @@ from selam_cli.agent.choice import choose_engines
 from selam_cli.agent.pipeline import Engines, Pipeline
 from selam_cli.agent.prometheus import PrometheusMetrics
 from selam_cli.agent.server import ServeSettings, serve
+from selam_cli.agent.workers import serve_with_workers
 from selam_cli.agent_settings import AgentSettings
 from selam_cli.credentials import Credentials
 
@@ -65,3 +66,16 @@ async def embedded_with(engines: Engines, *, end_of_speech_ms: int = 700) -> Asy
         stop.set()
         await asyncio.wait_for(serving, 20)
         await engines.close()
+
+
+@asynccontextmanager
+async def two_workers() -> AsyncIterator[str]:
+    """Serve by two processes on a free port; give its address, and fail as the serving does."""
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve_with_workers(ServeSettings(port=0), 2, on_ready=port.set_result, stop=stop))
+    try:
+        await asyncio.wait({serving, port}, return_when=asyncio.FIRST_COMPLETED)
+        yield f"http://127.0.0.1:{port.result()}"
+    finally:
+        stop.set()
+        await asyncio.wait_for(serving, 60)
