@@ -15,7 +15,7 @@ from selam_cli.errors import SelamError
 from selam_cli.key import Removal, find_key, forget_keys, keep_key, server_of
 from selam_cli.key_file import KeptKey, read_key_file, write_key_file
 from selam_cli.key_store import KeyStore, KeyStoreFault
-from tests.support.key_stores import in_file_backed_store
+from tests.support.key_stores import KeyStoreInMemory, NoKeyStore, in_file_backed_store
 from tests.support.silent_bus import silent_bus
 
 SERVICE = "wss://api.selamgpt.com"
@@ -29,15 +29,19 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def store(monkeypatch):
+def store():
+    return KeyStoreInMemory()
+
+
+@pytest.fixture
+def real_store(monkeypatch):
     in_file_backed_store(monkeypatch)
     return KeyStore(within_s=30)
 
 
 @pytest.fixture
 def no_store():
-    """As the system's answers where there is none."""
-    return KeyStore(within_s=30)
+    return NoKeyStore()
 
 
 def mode(path):
@@ -96,14 +100,24 @@ def test_who_keeps_no_key_in_the_key_store_never_asks_it(path):
 # --- keeping and removing ---------------------------------------------------------------------------------------------
 
 
-def test_a_key_is_kept_in_the_key_store_and_the_file_only_says_so(path, store):
-    keep_key(SERVICE, OTHER, path=path, store=store)
-    assert keep_key(SERVICE, KEY, path=path, store=store) == ("the key store", "")
+def test_a_key_is_kept_in_the_key_store_and_the_file_only_says_so(path, real_store):
+    keep_key(SERVICE, OTHER, path=path, store=real_store)
+    assert keep_key(SERVICE, KEY, path=path, store=real_store) == ("the key store", "")
     assert "sk-selam" not in path.read_text()
-    assert store.get(SERVICE) == KEY
-    assert forget_keys(None, path=path, store=store) == [Removal(SERVICE, "the key store")]
-    assert store.get(SERVICE) is None
+    assert real_store.get(SERVICE) == KEY
+    assert forget_keys(None, path=path, store=real_store) == [Removal(SERVICE, "the key store")]
+    assert real_store.get(SERVICE) is None
     assert not path.exists()
+
+
+def test_a_system_without_a_key_store_is_one_that_answers_so():
+    for store in (KeyStore(within_s=30), NoKeyStore()):
+        with pytest.raises(KeyStoreFault) as caught:
+            store.set(SERVICE, KEY)
+        assert (caught.value.reason, caught.value.uncertain) == (
+            "This system has no key store that can be used.",
+            False,
+        )
 
 
 def test_without_a_key_store_the_key_is_kept_in_the_file(path, no_store):
@@ -128,12 +142,10 @@ def test_a_backend_that_writes_in_plain_text_is_not_taken_unasked(monkeypatch):
         KeyStore(within_s=30).set(SERVICE, KEY)
 
 
-def test_both_places_are_cleared_where_the_key_store_failed_at_the_second_login(path, store, monkeypatch):
+def test_both_places_are_cleared_where_the_key_store_failed_at_the_second_login(path, store, no_store):
     keep_key(SERVICE, OTHER, path=path, store=store)
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
-    keep_key(SERVICE, KEY, path=path, store=store)
+    keep_key(SERVICE, KEY, path=path, store=no_store)
     assert find_key(SERVICE, {}, path=path, store=store).key == KEY, "the newer one"
-    in_file_backed_store(monkeypatch)
     places = [removal.place for removal in forget_keys(None, path=path, store=store)]
     assert places == [f"the file {path}", "the key store"]
     assert store.get(SERVICE) is None
@@ -261,7 +273,7 @@ def test_a_file_that_is_broken_is_told_without_its_text(path, text):
     assert caught.value.__cause__ is None
 
 
-def test_a_key_goes_through_no_argument(path, store):
+def test_a_key_goes_through_no_argument(path, real_store):
     watcher = (
         "import subprocess, sys\nfrom pathlib import Path\nfrom selam_cli.key import keep_key\nseen = []\n"
         "class Watched(subprocess.Popen):\n"

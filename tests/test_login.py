@@ -1,4 +1,4 @@
-"""`login` and `logout` as processes: what is asked, tried, kept and told – and that `talk` then gets the key."""
+"""`login` and `logout`: what is asked, tried, kept and told – and that `talk` then gets the key."""
 
 import asyncio
 import os
@@ -6,15 +6,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from selam_cli.core.protocol import EndSession
+from selam_cli.engine import login
+from selam_cli.errors import ConnectionFailed
 from selam_cli.key import find_key, keep_key
 from selam_cli.key_file import KeptKey, key_file_path, write_key_file
+from selam_cli.key_store import KeyStore
 from selam_cli.sound.files import write_wav
+from tests.support.in_process import run_beside
 from tests.support.key_stores import in_file_backed_store
 from tests.support.lines import talk_json
 from tests.support.silent_bus import silent_bus
@@ -25,12 +30,18 @@ posix = pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is a PO
 
 
 async def run(*arguments, stdin="", environment=None):
+    stdin = stdin.encode() if isinstance(stdin, str) else stdin
+    status, output, errors = await run_beside(*arguments, stdin=stdin, environment=environment)
+    assert KEY.encode() not in output + errors
+    return status, output.decode(), errors.decode()
+
+
+async def run_as_a_process(*arguments, stdin):
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "selam_cli", *arguments, env={**os.environ, **(environment or {})},
+        sys.executable, "-m", "selam_cli", *arguments,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    stdin = stdin.encode() if isinstance(stdin, str) else stdin
-    output, errors = await asyncio.wait_for(process.communicate(stdin), 60)
+    output, errors = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
     assert KEY.encode() not in output + errors
     assert b"Traceback" not in errors
     return process.returncode, output.decode(), errors.decode()
@@ -64,7 +75,7 @@ def kept(server):
 
 
 async def test_a_key_that_is_accepted_is_kept_and_used_for_that_server_alone(server, question):
-    status, output, errors = await run("login", "--server", server.url, stdin=f" {KEY}\r\n")
+    status, output, errors = await run_as_a_process("login", "--server", server.url, stdin=f" {KEY}\r\n")
     assert (status, errors) == (0, "")
     assert "accepted the key" in output
     assert f"kept in the file {key_file_path()}" in output
@@ -194,15 +205,16 @@ async def test_logout_says_from_where_it_removed_which_key(monkeypatch):
 
 
 @posix
-async def test_a_key_store_that_hangs_holds_up_neither_login_nor_talk_nor_their_end(server):
+async def test_a_key_store_that_hangs_holds_up_neither_login_nor_talk_nor_their_end(server, monkeypatch):
+    monkeypatch.setattr("selam_cli.key.KeyStore", lambda: KeyStore(within_s=0.3))  # of this process: talk waits 2 s
     with silent_bus() as environment:
         status, output, _ = await run("login", "--server", server.url, stdin=KEY, environment=environment)
         assert status == 0
-        assert "The key store did not answer within 2 s. The key is kept in the file" in output
+        assert "The key store did not answer within 0.3 s. The key is kept in the file" in output
         write_key_file(key_file_path(), {server.url: KeptKey(in_key_store=True)})
         status, _, errors = await run("logout", environment=environment)
         assert status == 1
-        assert "did not answer within 2 s" in errors
+        assert "did not answer within 0.3 s" in errors
         arguments = ("--server", server.url, "--output", "null")
         async with talk_json(*arguments, environment=environment) as engine:
             problem = await engine.until("notice", lambda line: line["code"] == "key_problem")
@@ -233,7 +245,7 @@ async def test_a_typed_key_is_not_shown(server):
 
 
 @posix
-@pytest.mark.parametrize(("answer", "status"), [("\r", 0), ("y\r", 0), ("n\r", 4), ("\x04", 4)])
+@pytest.mark.parametrize(("answer", "status"), [("\r", 0), ("\x04", 4)])
 def test_without_a_network_it_is_asked_whether_to_keep_the_key_untried(answer, status):
     address = "ws://127.0.0.1:1"
     with login_on_a_terminal("--server", address) as terminal:
@@ -244,6 +256,16 @@ def test_without_a_network_it_is_asked_whether_to_keep_the_key_untried(answer, s
         assert terminal.wait_for_exit() == status
         assert KEY not in terminal.text
     assert find_key(address, {}).key == (None if status else KEY)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_kept"),
+    [("", True), ("y", True), (" Yes ", True), ("n", False), ("no", False), ("what?", False)],
+)
+def test_it_is_kept_by_those_alone_who_do_not_object(answer, is_kept, monkeypatch):
+    monkeypatch.setattr("sys.stdin", Mock(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    assert login._wanted_untried(ConnectionFailed("Nothing answers.", "")) is is_kept
 
 
 @posix
