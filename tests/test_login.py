@@ -20,7 +20,7 @@ from selam_cli.key_file import KeptKey, key_file_path, write_key_file
 from selam_cli.key_store import KeyStore
 from selam_cli.sound.files import write_wav
 from tests.support.in_process import run_beside
-from tests.support.key_stores import in_file_backed_store
+from tests.support.key_stores import NoKeyStore, in_file_backed_store
 from tests.support.lines import talk_json
 from tests.support.silent_bus import silent_bus
 from tests.support.voice_server import voice_server
@@ -45,6 +45,19 @@ async def run_as_a_process(*arguments, stdin):
     assert KEY.encode() not in output + errors
     assert b"Traceback" not in errors
     return process.returncode, output.decode(), errors.decode()
+
+
+@pytest.fixture(autouse=True)
+def no_key_store(monkeypatch):
+    """Save the commands of this process from asking for one; those of other processes find none that they may use."""
+    monkeypatch.setattr("selam_cli.key.KeyStore", NoKeyStore)
+
+
+@pytest.fixture
+def key_store(no_key_store, monkeypatch):
+    """Turn that round: a real key store, which keeps its keys in a file."""
+    monkeypatch.setattr("selam_cli.key.KeyStore", KeyStore)
+    in_file_backed_store(monkeypatch)
 
 
 @pytest.fixture
@@ -93,8 +106,8 @@ async def test_a_key_that_is_accepted_is_kept_and_used_for_that_server_alone(ser
     assert kept(server).key == KEY
 
 
-async def test_with_a_key_store_no_file_holds_the_key(server, monkeypatch):
-    in_file_backed_store(monkeypatch)
+@pytest.mark.usefixtures("key_store")
+async def test_with_a_key_store_no_file_holds_the_key(server):
     status, output, _ = await run("login", "--server", server.url, stdin=KEY)
     assert status == 0
     assert "The key is kept in the key store." in output
@@ -186,10 +199,10 @@ async def test_a_key_of_the_environment_is_told_of(server):
 # --- logout -----------------------------------------------------------------------------------------------------------
 
 
-async def test_logout_says_from_where_it_removed_which_key(monkeypatch):
+@pytest.mark.usefixtures("key_store")
+async def test_logout_says_from_where_it_removed_which_key():
     assert await run("logout") == (0, "No key was kept.\n", "")
-    keep_key("ws://127.0.0.1:1", OTHER)
-    in_file_backed_store(monkeypatch)
+    keep_key("ws://127.0.0.1:1", OTHER, store=NoKeyStore())
     keep_key("wss://api.selamgpt.com", KEY)
     assert (await run("logout", "--server", "ws://127.0.0.1:2"))[1] == "No key was kept for that server.\n"
     status, output, _ = await run("logout")
