@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -25,6 +26,8 @@ from tests.support.speech import spoken
 from tests.support.terminal import Terminal, left_as_found
 
 PATIENCE_S = 60
+IS_SOAK = os.environ.get("SELAM_SOAK") == "1"
+WITH_THE_SERVER = pytest.mark.xdist_group("a server that can be stopped")
 
 KEY_STORE_THAT_HANGS = """
 import pathlib, time
@@ -46,50 +49,62 @@ def question(tmp_path: Path) -> str:
     return str(path)
 
 
-@asynccontextmanager
-async def served() -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[psutil.Popen]:
     """An agent for other clients, as a process that can be stopped."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "selam_cli", "serve", "--port", "0", stderr=subprocess.PIPE
-    )
+    process = psutil.Popen([sys.executable, "-m", "selam_cli", "serve", "--port", "0"], stderr=subprocess.PIPE)
     try:
-        told = await asyncio.wait_for(process.stderr.readuntil(b"Listening on "), PATIENCE_S)
-        told = await asyncio.wait_for(process.stderr.readline(), PATIENCE_S)
-        yield re.match(rb"ws://[0-9.:]+", told)[0].decode(), process
+        yield process
     finally:
-        process.send_signal(signal.SIGCONT)
         process.terminate()
-        await process.communicate()
+        process.communicate(timeout=PATIENCE_S)
 
 
-async def test_a_server_that_hangs_is_left_after_a_moment_and_that_is_told(question):
-    async with served() as (url, server), talk_json("--server", url, "--input", question, "--output", "null") as engine:
+@pytest.fixture(scope="module")
+def url(server: psutil.Popen) -> str:
+    for line in server.stderr:
+        if found := re.search(rb"Listening on (ws://[0-9.:]+)", line):
+            return found[1].decode()
+    raise AssertionError("it did not begin to listen")
+
+
+@contextmanager
+def hanging(server: psutil.Popen) -> Iterator[None]:
+    """A server that takes connections and does nothing."""
+    server.suspend()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+@WITH_THE_SERVER
+async def test_a_server_that_hangs_is_left_after_a_moment_and_that_is_told(question, server, url):
+    async with talk_json("--server", url, "--input", question, "--output", "null") as engine:
         await engine.until("session_started")
-        server.send_signal(signal.SIGSTOP)
-        engine.send("quit")
-        assert await engine.ended() == 0
+        with hanging(server):
+            engine.send("quit")
+            assert await engine.ended() == 0
     assert [line["code"] for line in engine.events("notice")][-1] == "no_goodbye"
     assert engine.written[-1]["event"] == "session_ended"
     assert engine.written[-1]["status"] == "unconfirmed"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_the_second_signal_leaves_at_once(question, number):
+@WITH_THE_SERVER
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM] if IS_SOAK else [signal.SIGINT])
+async def test_the_second_signal_leaves_at_once(question, server, url, number):
     options = ("--input", question, "--output", "null")
-    async with (
-        served() as (url, server),
-        talk_json("--server", url, *options, module="tests.support.patient") as engine,
-    ):
+    async with talk_json("--server", url, *options, module="tests.support.patient") as engine:
         await engine.until("session_started")
-        server.send_signal(signal.SIGSTOP)
-        engine.process.send_signal(number)
-        await engine.until("state", lambda line: line["phase"] == "ended")
-        engine.process.send_signal(number)
-        assert await engine.ended() == 128 + number
+        with hanging(server):
+            engine.process.send_signal(number)
+            await engine.until("state", lambda line: line["phase"] == "ended")
+            engine.process.send_signal(number)
+            assert await engine.ended() == 128 + number
     assert engine.events("session_ended") == [], "it waited for the goodbye"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, *[signal.SIGINT] * IS_SOAK])
 async def test_a_connection_that_never_comes_about_holds_nobody_up(question, number):
     silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     url = f"ws://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
@@ -100,13 +115,13 @@ async def test_a_connection_that_never_comes_about_holds_nobody_up(question, num
     assert engine.events("session_started") == []
 
 
-async def test_ctrl_c_twice_on_the_screen_leaves_it_and_the_terminal_as_it_was(question):
-    async with served() as (url, server):
-        program = [sys.executable, "-m", "selam_cli", "talk", "--server", url, "--input", question, "--output", "null"]
-        with Terminal(program, kitty=True) as terminal:
-            await asyncio.to_thread(terminal.wait_for_text, "READY")
-            [engine] = psutil.Process(terminal.process.pid).children()
-            server.send_signal(signal.SIGSTOP)
+@WITH_THE_SERVER
+async def test_ctrl_c_twice_on_the_screen_leaves_it_and_the_terminal_as_it_was(question, server, url):
+    program = [sys.executable, "-m", "selam_cli", "talk", "--server", url, "--input", question, "--output", "null"]
+    with Terminal(program, kitty=True) as terminal:
+        await asyncio.to_thread(terminal.wait_for_text, "READY")
+        [engine] = psutil.Process(terminal.process.pid).children()
+        with hanging(server):
             terminal.press("ctrl+c")
             await asyncio.to_thread(terminal.wait_for, lambda: left_as_found(terminal), "the terminal given back")
             terminal.press("ctrl+c")
@@ -115,28 +130,49 @@ async def test_ctrl_c_twice_on_the_screen_leaves_it_and_the_terminal_as_it_was(q
             await asyncio.to_thread(engine.wait, PATIENCE_S)
 
 
-@pytest.mark.parametrize("victim", ["screen", "engine", "agent"])
-async def test_no_process_survives_the_one_that_it_serves(question, victim):
+async def test_no_process_survives_the_one_that_it_serves(question):
+    """One after the other is killed: the agent, the engine, the screen; what served it ends, what it served goes on."""
     program = [sys.executable, "-m", "selam_cli", "talk", "--local", "--voice", "aria", "--input", question,
                "--output", "null"]  # fmt: skip
     with Terminal(program, kitty=True, columns=100, rows=30) as terminal:
-        await asyncio.to_thread(terminal.wait_for_text, "READY")
-        await asyncio.to_thread(terminal.hold, " ", 3.0)
-        await asyncio.to_thread(terminal.wait_for_text, "You said:")
+        said = asyncio.to_thread
+        await said(terminal.wait_for_text, "READY")
+        await said(terminal.hold, " ", 3.0)
+        await said(terminal.wait_for_text, "You said:")
         screen = psutil.Process(terminal.process.pid)
-        [engine] = screen.children()
-        [agent] = engine.children()
-        workers = agent.children(recursive=True)
-        assert workers, "its engines are processes of their own"
-        doomed = {"screen": [screen, engine, agent], "engine": [engine, agent], "agent": [agent]}[victim]
-        doomed[0].kill()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, [*doomed, *workers], PATIENCE_S)
-        assert alive == []
-        if victim == "agent":
-            await asyncio.to_thread(terminal.wait_for_text, "The connection is back, and a new session")
-        if victim != "screen":
-            terminal.tap("q")
-            await asyncio.to_thread(terminal.wait_for_exit)
+        _, agent, *workers = await serving(terminal, screen)
+        await killed(agent, [agent, *workers])
+        await said(terminal.wait_for_text, "The connection is back, and a new session")
+        engine, *others = await serving(terminal, screen)
+        assert agent not in others
+        await killed(engine, [engine, *others])
+        await said(terminal.wait_for_text, "t starts it again")
+        terminal.tap("t")
+        family = await serving(terminal, screen)
+        assert engine not in family
+        await killed(screen, [screen, *family])
+
+
+async def serving(terminal: Terminal, screen: psutil.Process) -> list[psutil.Process]:
+    """The engine of a screen, its agent, and that one's own engines, which are processes too; waits for all of them."""
+
+    found: list[psutil.Process] = []
+
+    def all_are_there() -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for engine in screen.children():
+                for agent in engine.children():
+                    found[:] = [engine, agent, *agent.children(recursive=True)]
+        return len(found) > 2
+
+    await asyncio.to_thread(terminal.wait_for, all_are_there, "the engine, its agent and the agent's engines")
+    return found
+
+
+async def killed(victim: psutil.Process, doomed: list[psutil.Process]) -> None:
+    victim.kill()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, doomed, PATIENCE_S)
+    assert alive == []
 
 
 SLOW_TO_LOAD = """

@@ -15,9 +15,28 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
-from tests.support.terminal import EVENT_TYPES, PATIENCE_S, PlayedScreen, Profile, left_as_found
+from tests.support.kept_screens import KeptScreens
+from tests.support.terminal import EVENT_TYPES, KITTY, LEGACY, PATIENCE_S, PlayedScreen, Profile, left_as_found
 
-PROFILES = pytest.mark.parametrize("kitty", [True, False], ids=["kitty", "legacy"])
+IS_SOAK = os.environ.get("SELAM_SOAK") == "1"
+SHARED = pytest.mark.xdist_group("kept screens")
+PROFILES = pytest.mark.parametrize("profile", [KITTY, LEGACY], ids=str)
+
+
+def some(names: str, cases: list[object], more: list[object]):
+    """Cases of every kind, and in a long run those that combine the same anew."""
+    return pytest.mark.parametrize(names, [*cases, *more] if IS_SOAK else cases, ids=called)
+
+
+def called(value: object) -> str:
+    return ("legacy", "kitty")[value] if isinstance(value, bool) else str(value)
+
+
+@pytest.fixture(scope="module")
+def screens():
+    kept = KeptScreens()
+    yield kept
+    kept.close()
 
 
 def played(
@@ -45,47 +64,6 @@ def test_in_a_locale_of_plain_ascii_the_screen_can_be_read():
 # --- push to talk -----------------------------------------------------------------------------------------------------
 
 
-def test_a_held_key_talks_until_it_is_let_go():
-    with played() as screen:
-        until_ready(screen)
-        screen.press(" ")
-        screen.wait_for_command("press")
-        screen.repeat(" ")
-        screen.wait_for_text("LISTENING")
-        screen.release(" ")
-        screen.wait_for_command("release")
-        screen.wait_for_text("READY")
-        assert [verb for verb, _ in screen.commands] == ["levels", "press", "release"]
-
-
-def test_a_tap_leaves_the_microphone_open_and_says_so():
-    with played() as screen:
-        until_ready(screen)
-        screen.tap(" ")
-        screen.wait_for_text("MICROPHONE OPEN")
-        screen.tap(" ")
-        screen.wait_for_command("release")
-        screen.wait_for_text("READY")
-
-
-def test_a_held_key_is_inferred_from_its_repeats_where_no_release_is_told():
-    with played(kitty=False) as screen:
-        until_ready(screen)
-        screen.wait_for_text("release inferred")
-        screen.press(" ")
-        screen.press(" ")  # at once: so late as its own repeat it would be a second tap's
-        screen.wait_for_command("release", "inferred")
-        assert [verb for verb, _ in screen.commands] == ["levels", "press", "release"]
-
-
-def test_a_tap_latches_where_no_release_is_told():
-    with played(kitty=False) as screen:
-        until_ready(screen)
-        screen.press(" ")
-        screen.wait_for_text("MICROPHONE OPEN")
-        assert ("release", "") not in screen.commands
-
-
 def test_the_keyboard_protocol_can_be_turned_off():
     with played(kitty=True, environment={"TEXTUAL_DISABLE_KITTY_KEY": "1"}) as screen:
         screen.wait_for_text("release inferred")
@@ -101,39 +79,7 @@ def test_a_driver_that_the_user_names_is_the_one_that_is_used():
         screen.wait_for_command("press")
 
 
-def test_the_first_press_of_a_key_carries_its_time():
-    with played() as screen:
-        until_ready(screen)
-        screen.press(" ")
-        screen.wait_for(lambda: "press " in screen.watched_text and screen.watched_text.endswith("\n"))
-        line = next(line for line in screen.watched_text.splitlines() if line.startswith("press"))
-        assert float(line.split()[1]) > 0
-
-
-def test_escape_throws_away_what_is_being_said_and_the_key_stays_quiet():
-    with played() as screen:
-        until_ready(screen)
-        screen.press(" ")
-        screen.wait_for_command("press")
-        screen.tap("escape")
-        screen.wait_for_command("discard")
-        screen.repeat(" ")
-        screen.release(" ")
-        screen.press(" ")
-        screen.wait_for_command("press", times=2)
-        assert [verb for verb, _ in screen.commands] == ["levels", "press", "discard", "press"]
-
-
-def test_losing_the_focus_ends_a_hold():
-    with played() as screen:
-        until_ready(screen)
-        screen.press(" ")
-        screen.wait_for_command("press")
-        screen.focus(gained=False)
-        screen.wait_for_command("release")
-
-
-@PROFILES
+@some("kitty", [True], [False])
 def test_a_sheet_closes_the_microphone_and_a_space_in_it_is_a_space(kitty):
     with played(kitty, options={"ptt": "toggle"}) as screen:
         screen.wait_for_text("READY")
@@ -150,11 +96,12 @@ def test_a_sheet_closes_the_microphone_and_a_space_in_it_is_a_space(kitty):
         screen.wait_for_command("press", times=2)
 
 
+@SHARED
 @PROFILES
-def test_what_is_typed_before_a_sheet_is_drawn_is_for_the_sheet(kitty):
-    escape = b"\x1b[27;1u" if kitty else b"\x1b\x1b[I"  # a plain one is an Escape only when nothing follows it
-    with played(kitty) as screen:
-        until_ready(screen)
+def test_what_is_typed_before_a_sheet_is_drawn_is_for_the_sheet(screens, profile):
+    # A plain escape character is the key only when nothing follows it.
+    escape = b"\x1b[27;1u" if profile.tells_releases else b"\x1b\x1b[I"
+    with screens.lent(profile) as screen:
         screen.type("smed")
         screen.tap("enter")
         screen.wait_for_command("voice", "med")
@@ -163,7 +110,7 @@ def test_what_is_typed_before_a_sheet_is_drawn_is_for_the_sheet(kitty):
             screen.send(escape)
         screen.type("??pk")
         screen.wait_for_command("listen", "off")
-        assert [verb for verb, _ in screen.commands] == ["levels", "voice", "devices", "pause", "listen"]
+        assert [verb for verb, _ in screen.commands] == ["voice", "devices", "pause", "listen"]
 
 
 def test_the_talk_key_works_in_a_window_too_small_to_show_anything():
@@ -187,32 +134,32 @@ KEYS = {
 }  # fmt: skip
 
 
+@SHARED
 @PROFILES
-def test_each_key_sends_its_command(kitty):
-    with played(kitty) as screen:
-        until_ready(screen)
+def test_each_key_sends_its_command(screens, profile):
+    with screens.lent(profile) as screen:
         for key, command in KEYS.items():
             screen.tap(key)
             screen.wait_for_command(*command)
-        assert screen.commands == [("levels", "on"), *KEYS.values()]
+        assert screen.commands == [*KEYS.values()]
 
 
-def test_a_device_is_chosen_from_those_that_were_found():
-    with played() as screen:
-        until_ready(screen)
+@SHARED
+def test_a_device_is_chosen_from_those_that_were_found(screens):
+    with screens.lent(KITTY) as screen:
         screen.tap("d")
         screen.wait_for_command("devices")
         screen.wait_for_text("Headset")
         screen.send(b"\x1b[B")
         screen.tap("enter")
         screen.wait_for_command("microphone", "Headset")
+        screen.tap("escape")
 
 
 # --- leaving ----------------------------------------------------------------------------------------------------------
 
 
-@PROFILES
-@pytest.mark.parametrize(("key", "status"), [("q", 0), ("ctrl+c", 130)])
+@some("kitty, key, status", [(True, "q", 0), (True, "ctrl+c", 130), (False, "ctrl+c", 130)], [(False, "q", 0)])
 def test_leaving_by_key_restores_the_terminal_and_no_release_reaches_the_shell(kitty, key, status):
     with played(kitty) as screen:
         until_ready(screen)
@@ -225,8 +172,11 @@ def test_leaving_by_key_restores_the_terminal_and_no_release_reaches_the_shell(k
         assert screen.unread() == b""
 
 
-@PROFILES
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGQUIT, 131)])
+@some(
+    "kitty, number, status",
+    [(True, signal.SIGTERM, 143), (False, signal.SIGINT, 130), (True, signal.SIGQUIT, 131)],
+    [(False, signal.SIGTERM, 143), (True, signal.SIGINT, 130), (False, signal.SIGQUIT, 131)],
+)
 def test_leaving_by_signal_restores_the_terminal(kitty, number, status):
     with played(kitty) as screen:
         until_ready(screen)
@@ -236,8 +186,7 @@ def test_leaving_by_signal_restores_the_terminal(kitty, number, status):
         assert ("quit", "") in screen.commands
 
 
-@PROFILES
-@pytest.mark.parametrize("busy_s", [0.0, 0.05], ids=["quiet", "while it draws"])
+@some("kitty, busy_s", [(True, 0.05), (False, 0.0)], [(True, 0.0), (False, 0.05)])
 def test_a_hang_up_tells_the_engine_and_leaves_the_terminal_as_it_was(kitty, busy_s):
     """The terminal may still be there: another pane, a supervisor or a multiplexer sends the signal."""
     with played(kitty, busy_s=busy_s) as screen:
@@ -265,16 +214,17 @@ def test_closing_the_window_ends_the_program():
 
 
 def test_a_latched_microphone_is_closed_before_leaving():
-    with played() as screen:
+    with played(kitty=False) as screen:
         until_ready(screen)
         screen.tap(" ")
         screen.wait_for_text("MICROPHONE OPEN")
         screen.tap("q")
         assert screen.wait_for_exit() == 0
         assert [verb for verb, _ in screen.commands][-2:] == ["release", "quit"]
+        assert left_as_found(screen)
 
 
-@PROFILES
+@some("kitty", [True], [False])
 def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal(kitty, tmp_path):
     with played(kitty, crash=True) as screen:
         until_ready(screen)
@@ -288,7 +238,7 @@ def test_a_fault_of_the_screen_is_told_in_sentences_on_a_restored_terminal(kitty
     assert "ZeroDivisionError" in log.read_text()
 
 
-@PROFILES
+@some("kitty", [True], [False])
 def test_suspending_gives_the_terminal_back_and_coming_back_draws_again(kitty):
     with played(kitty) as screen:
         until_ready(screen)
@@ -306,7 +256,7 @@ def test_suspending_gives_the_terminal_back_and_coming_back_draws_again(kitty):
         assert left_as_found(screen)
 
 
-@PROFILES
+@some("kitty", [True], [False])
 def test_a_stop_that_nobody_could_prepare_for_leaves_one_reader_and_one_writer(kitty):
     """SIGSTOP cannot be handled; Textual alone would begin a second time on SIGCONT and share the keys out."""
     with played(kitty) as screen:
@@ -328,7 +278,7 @@ def test_a_stop_that_nobody_could_prepare_for_leaves_one_reader_and_one_writer(k
         assert left_as_found(screen)
 
 
-@PROFILES
+@some("kitty", [True], [False])
 def test_a_stop_at_any_moment_of_coming_back_leaves_one_reader(kitty):
     """Ctrl+Z is a signal until the terminal is in raw mode, and `kill -TSTP` always is."""
     # A legacy terminal that was asked about its keyboard gets a second to answer at each stop.

@@ -110,6 +110,8 @@ def test_escape_throws_the_utterance_away_and_the_held_key_says_nothing_more(hea
     keys.release(" ")
     keys.wait(1.0)
     assert keys.sent == ["press", "discard"]
+    keys.press(" ")
+    assert keys.sent[2:] == ["press"], "let go, it is a talk key again"
 
 
 @REPEATING
