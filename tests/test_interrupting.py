@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from selam_cli.core.protocol import AudioEnd, Control, ControlAck, ReplyChunk
-from selam_cli.sound import devices
 from tests.support.lines import talk_json
-from tests.support.needs import need
+from tests.support.sound_libraries import IN_A_SOAK, libraries, library_environment
 from tests.support.speech import mended
 from tests.support.voice_server import voice_server
 
@@ -18,16 +17,6 @@ RATE = 48_000
 """Of the recordings; the replies have 16 kHz."""
 
 LOUD = 300
-
-
-@pytest.fixture(params=["portaudio", "miniaudio"])
-def library(request, monkeypatch):
-    name = {"portaudio": "sounddevice", "miniaudio": "miniaudio"}[request.param]
-    try:
-        __import__(name)
-    except (ImportError, OSError):
-        need(name, False)
-    monkeypatch.setenv(devices.BACKEND_VARIABLE, request.param)
 
 
 def sine(seconds, hertz=330.0, amplitude=30_000):
@@ -43,8 +32,9 @@ async def say(server, sound, *, complete=True):
 
 
 @asynccontextmanager
-async def talking():
-    async with voice_server() as server, talk_json("--server", server.url) as engine:
+async def talking(library="both"):
+    environment = library_environment(library)
+    async with voice_server() as server, talk_json("--server", server.url, environment=environment) as engine:
         await engine.until("session_started")
         await engine.until("state", lambda line: line["speaker"] and line["microphone"]["open"])
         yield server, engine
@@ -92,10 +82,15 @@ def test_the_ear_for_clicks_hears_one():
     assert click_dbfs(cut, RATE // 2, RATE // 2) > -20
 
 
-@pytest.mark.parametrize("command", ["interrupt", "press"])
-async def test_it_fades_without_a_click_and_what_was_heard_is_what_the_recording_holds(library, sound_card, command):
+@pytest.mark.parametrize(
+    ("library", "command"),
+    [(library, command) for library in libraries("both") for command in ("interrupt", "press")]
+    if IN_A_SOAK
+    else [("portaudio", "interrupt"), ("miniaudio", "press")],
+)
+async def test_it_fades_without_a_click_and_what_was_heard_is_what_the_recording_holds(sound_card, library, command):
     clicks, still_sounding_s = [], []
-    async with talking() as (server, engine):
+    async with talking(library) as (server, engine):
         for number in range(1, 4):
             with sound_card.recording(rate_hz=RATE) as recordings:
                 await say(server, sine(3.0), complete=False)
@@ -115,8 +110,9 @@ async def test_it_fades_without_a_click_and_what_was_heard_is_what_the_recording
     assert 0 <= np.median(still_sounding_s) <= 0.1
 
 
-async def test_what_comes_late_of_the_old_reply_never_sounds(library, sound_card):
-    async with talking() as (server, engine):
+@pytest.mark.parametrize("library", libraries("miniaudio"))
+async def test_what_comes_late_of_the_old_reply_never_sounds(sound_card, library):
+    async with talking(library) as (server, engine):
         server.acknowledges = False
         with sound_card.recording(rate_hz=RATE) as recordings:
             await say(server, sine(1.5), complete=False)
@@ -147,8 +143,9 @@ async def test_without_a_connection_the_agent_is_silenced_all_the_same(sound_car
     assert told["heard_seconds"] < 4
 
 
-async def test_a_reply_is_played_again_whole_and_gives_way_to_the_next_answer(library, sound_card):
-    async with talking() as (server, engine):
+@pytest.mark.parametrize("library", libraries("portaudio"))
+async def test_a_reply_is_played_again_whole_and_gives_way_to_the_next_answer(sound_card, library):
+    async with talking(library) as (server, engine):
         await say(server, sine(0.7))
         await engine.until("turn_ended")
         with sound_card.recording(rate_hz=RATE) as recordings:

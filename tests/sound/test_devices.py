@@ -3,10 +3,8 @@
 import asyncio
 import ctypes
 import hashlib
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -22,7 +20,6 @@ import pytest
 from selam_cli.core.playout import PlayoutBuffer
 from selam_cli.errors import DeviceError
 from selam_cli.sound import devices, streams
-from selam_cli.sound.devices import find_device
 from selam_cli.sound.microphone import open_microphone
 from selam_cli.sound.resample import Resampler
 from selam_cli.sound.speaker import open_speaker
@@ -30,7 +27,6 @@ from selam_cli.sound.streams import Watch
 from tests.support import processes
 from tests.support.needs import need, need_programs
 from tests.support.processes import is_gone
-from tests.support.sound_libraries import library_environment
 from tests.support.speech import are_in_order, as_heard, correlation, heard_in_pieces, spoken, trimmed
 from tests.support.vsound import PROGRAMS, VirtualSoundCard
 
@@ -365,60 +361,3 @@ async def test_a_program_that_was_stopped_has_not_lost_its_devices(monkeypatch):
         await asyncio.sleep(0)
     assert not reasons
     watch.stop()
-
-
-def listed(environment, *options):
-    command = [sys.executable, "-m", "selam_cli", "devices", *options]
-    outcome = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert outcome.stderr == ""
-    return outcome.stdout
-
-
-def test_devices_lists_what_there_is(library, environment):
-    found = json.loads(listed(environment, "--json"))
-    for direction in ("inputs", "outputs"):
-        assert sum(device["is_default"] for device in found[direction]) == 1
-        assert set(found[direction][0]) == {
-            "number", "name", "channels", "default_rate_hz", "host_api", "is_default", "monitor",
-        }  # fmt: skip
-
-
-def test_devices_lists_for_a_person_as_well(sound_card):
-    shown = listed(dict(os.environ))
-    assert "Microphones" in shown
-    assert "✓ default" in shown
-
-
-@pytest.mark.parametrize("used", ["miniaudio", "both"])
-def test_a_headsets_monitor_is_not_its_microphone(tmp_path, used):
-    need_programs(*PROGRAMS)
-    card = VirtualSoundCard(tmp_path)
-    card.start()
-    try:
-        card.plug("Jabra")
-        environment = {**os.environ, **card.environment, **library_environment(used), "PYTHONPATH": "."}
-        in_a_process_of_its_own("choose_among_monitors", environment)
-    finally:
-        card.stop()
-
-
-async def choose_among_monitors():
-    card = _card()
-    assert find_device("abra", "input")[1].name == "JabraMic"
-    assert find_device("monitor of jabra", "input")[1].monitor
-    assert find_device(None, "input")[1].name == "default"
-    everything = devices.list_devices()
-    assert [device.name for device in everything if device.monitor] == [
-        "Monitor of VSpeaker", "Monitor of VMicIn", "Monitor of Jabra", "Monitor of Jabra-in",
-    ]  # fmt: skip
-    assert not any(device.monitor for device in everything if device.direction == "output")
-
-    card.pactl("set-default-source", "spk.monitor")
-    devices.look_again()
-    assert find_device(None, "input")[1].name in {"VMic", "JabraMic"}
-
-    card.unplug("Jabra")
-    card.unplug_microphone()
-    devices.look_again()
-    chosen = find_device(None, "input")[1]
-    assert (chosen.name, chosen.monitor) == ("default", True)
