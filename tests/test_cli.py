@@ -7,22 +7,33 @@ import pytest
 
 from selam_cli import __version__, cli
 from selam_cli.core.catalog import VOICES
+from tests.support.in_process import run_here
 
 
-def run(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "selam_cli", *arguments],
-        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL, **options,
-    )  # fmt: skip
+def run(*arguments, environment=None):
+    status, output, errors = run_here(*arguments, environment=environment)
+    return status, output.decode(), errors.decode()
 
 
-def test_version():
-    assert run("--version").stdout == f"selam-voice {__version__}\n"
+@pytest.mark.parametrize(
+    ("arguments", "status", "output", "errors"),
+    [
+        ("--version", 0, f"selam-voice {__version__}\n", ""),
+        ("dance", 2, "", "No such command 'dance'.\nSee selam-voice --help.\n"),
+    ],
+)
+def test_a_process_prints_and_returns_what_a_run_in_this_one_does(arguments, status, output, errors):
+    """So the other tests here need no process of their own."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "selam_cli", arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, output, errors)
+    assert run(arguments) == (status, output, errors)
 
 
 @pytest.mark.parametrize("command", ["talk", "ask"])
 def test_help_lists_the_shared_options_and_the_guides_advice(command):
-    told = " ".join(run(command, "--help", env={**os.environ, "COLUMNS": "200"}).stdout.split())
+    told = " ".join(run(command, "--help", environment={"COLUMNS": "200"})[1].split())
     for option in ("--voice", "--language", "--instructions", "--vad-threshold", "--interrupt-threshold", "--server",
                    "--local", "--output", "--insecure", "--json"):  # fmt: skip
         assert option in told
@@ -31,9 +42,9 @@ def test_help_lists_the_shared_options_and_the_guides_advice(command):
 
 
 def test_without_arguments_there_is_help_and_no_error():
-    outcome = run()
-    assert outcome.returncode == 0
-    assert "talk" in outcome.stdout
+    status, output, errors = run()
+    assert (status, errors) == (0, "")
+    assert "talk" in output
 
 
 @pytest.mark.parametrize(
@@ -50,11 +61,10 @@ def test_without_arguments_there_is_help_and_no_error():
     ],
 )
 def test_wrong_usage_is_two_sentences_and_status_2(arguments, said):
-    outcome = run(*arguments)
-    assert outcome.returncode == 2
-    assert said in outcome.stderr
-    assert len(outcome.stderr.strip().splitlines()) == 2
-    assert outcome.stdout == ""
+    status, output, errors = run(*arguments)
+    assert (status, output) == (2, "")
+    assert said in errors
+    assert len(errors.strip().splitlines()) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a POSIX thing")
@@ -69,10 +79,10 @@ def test_a_terminal_without_a_screen_gets_no_escape_codes(command):
 
 
 def test_voices_lists_every_voice_by_its_language():
-    listed = json.loads(run("voices", "--json").stdout)
+    listed = json.loads(run("voices", "--json")[1])
     assert {voice["name"] for voice in listed["voices"]} == set(VOICES)
     assert listed["default"] == "mekdes"
-    shown = run("voices").stdout
+    shown = run("voices")[1]
     assert "አማርኛ" in shown
     assert "mekdes (female)" in shown
 
@@ -118,8 +128,10 @@ def test_a_bug_is_a_sentence_and_a_traceback_only_for_those_who_ask(monkeypatch,
     assert "secret" not in told
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("asked", ["voices --json", "voices", "--help", "--version"])
+@pytest.mark.parametrize(
+    ("asked", "unbuffered"),
+    [("voices --json", ""), ("voices", "1"), ("--help", ""), ("--version", "1")],
+)
 def test_a_reader_that_has_seen_enough_is_no_error_of_ours(asked, unbuffered):
     reading, writing = os.pipe()
     os.close(reading)

@@ -98,10 +98,12 @@ async def test_a_key_that_is_accepted_is_kept_and_used_for_that_server_alone(ser
         engine.send("quit")
         assert await engine.ended() == 0
     async with voice_server() as stranger:
-        async with talk_json("--server", stranger.url, "--input", question, "--output", "null") as engine:
-            await engine.until("session_started")
-            engine.send("quit")
-            assert await engine.ended() == 0
+
+        def refuse():
+            raise Refused("authentication_error", {"type": "authentication_error", "message": "No key."})
+
+        stranger.refuse = refuse
+        assert (await run("ask", question, "--server", stranger.url))[0] == 3
         assert ["api_key" in query for query in stranger.queries] == [False]
     assert kept(server).key == KEY
 
