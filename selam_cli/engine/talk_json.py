@@ -54,19 +54,26 @@ async def _converse(
 ) -> tuple[int, SelamError | None]:
     loop = asyncio.get_running_loop()
     saved_modes = os.environ.get(terminal_modes.VARIABLE, "")
-    quit_asked = input_ended = False
+    quit_asked = False
+    restoring: asyncio.Future[None] | None = None
 
     def on_closed() -> None:
         loop.call_soon_threadsafe(leave, 1)
 
     def leave(status: int) -> None:
+        restore_terminal()
         engine.quit(status)
 
+    def restore_terminal() -> None:
+        """Put the terminal of a screen in order that died without a word, before the goodbye takes its time."""
+        nonlocal restoring
+        if saved_modes and not quit_asked and restoring is None:
+            restoring = asyncio.ensure_future(asyncio.to_thread(terminal_modes.restore, saved_modes))
+
     def on_line(line: str) -> None:
-        nonlocal quit_asked, input_ended
+        nonlocal quit_asked
         if not line:
-            input_ended = True
-            engine.quit()
+            leave(0)
             return
         try:
             command = parse_command(line)
@@ -83,9 +90,8 @@ async def _converse(
     read_lines(0, loop, on_line)
     _tend_regularly(streams.log, loop)
     status = await engine.run()
-    if saved_modes and input_ended and not quit_asked:
-        # The screen died without a word: its terminal is in raw mode on the alternate screen.
-        terminal_modes.restore(saved_modes)
+    if restoring is not None:
+        await restoring
     await asyncio.to_thread(writer.close)
     return status, writer.failure or engine.failure
 

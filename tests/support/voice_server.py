@@ -28,6 +28,7 @@ class VoiceServer:
         self.greets = True
         self.starts = True
         self.acknowledges = True
+        self.ends = True
         self.on_message: Callable[[str, object], object] | None = None
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -104,7 +105,7 @@ class VoiceServer:
                     await self.send(protocol.SessionStarted(f"session-{len(self.messages(StartSession))}"))
                 case Control() if self.acknowledges:
                     await self.send(protocol.ControlAck(str(message.action)))
-                case EndSession():
+                case EndSession() if self.ends:
                     await self.send(protocol.SessionEnded("session-1"))
             if self.on_message is not None:
                 self.sender = sid
