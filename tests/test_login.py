@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
+import psutil
 import pytest
 from socketio.exceptions import ConnectionRefusedError as Refused
 
@@ -301,6 +302,20 @@ def test_leaving_while_it_asks_gives_the_terminal_its_echo_back(leave, status):
         assert terminal.modes == terminal.modes_before
         assert "Traceback" not in terminal.text
     assert not key_file_path().exists()
+
+
+@posix
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGABRT", "SIGUSR1"])
+def test_whatever_ends_it_while_it_asks_the_terminal_gets_its_echo_back(name):
+    from tests.support.terminal import Terminal  # noqa: PLC0415  # POSIX only
+
+    with Terminal(["/bin/sh", "-c", '"$@"; cat', "sh", sys.executable, "-m", "selam_cli", "login"]) as shell:
+        shell.wait_for_text("it is not shown")
+        assert shell.modes != shell.modes_before
+        [asking] = psutil.Process(shell.process.pid).children()
+        asking.send_signal(getattr(signal, name))
+        shell.wait_for(lambda: shell.modes == shell.modes_before, "the echo")
+        shell.wait_for(lambda: not asking.is_running(), "ended")
 
 
 @posix

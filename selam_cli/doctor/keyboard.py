@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final
 
+from selam_cli.engine.terminal_guard import guarded
+
 ANSWER_WITHIN_S: Final = 2.0
 """A far terminal's round trip; one that answers at all answers the second question as well, and ends the wait."""
 
@@ -102,8 +104,9 @@ def raw_keyboard(stop: threading.Event) -> Iterator[Keyboard]:
     raw = termios.tcgetattr(input_fd)
     raw[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN)
     raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
-    termios.tcsetattr(input_fd, termios.TCSADRAIN, raw)
-    try:
-        yield Keyboard(input_fd, output_fd, stop)
-    finally:
-        termios.tcsetattr(input_fd, termios.TCSAFLUSH, before)
+    with guarded(_FORGET):
+        termios.tcsetattr(input_fd, termios.TCSADRAIN, raw)
+        try:
+            yield Keyboard(input_fd, output_fd, stop)
+        finally:
+            termios.tcsetattr(input_fd, termios.TCSAFLUSH, before)

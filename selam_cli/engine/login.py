@@ -18,6 +18,7 @@ from selam_cli.core.protocol import HOSTED_SERVER
 from selam_cli.core.redaction import redact_url
 from selam_cli.credentials import environment_credentials
 from selam_cli.engine.target import Target, choose_target
+from selam_cli.engine.terminal_guard import guarded
 from selam_cli.errors import AuthenticationError, AuthorizationError, SelamError, UsageFault
 from selam_cli.key import VARIABLE, environment_key, keep_key
 from selam_cli.settings import Settings
@@ -122,7 +123,7 @@ def _piped() -> str:
 
 def _typed(server: str) -> str:
     """Read a line without echo; a terminal that cannot hide it is told so and shows nothing."""
-    with warnings.catch_warnings(), _ended_by_exceptions():
+    with warnings.catch_warnings(), guarded(), _ended_by_exceptions():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             return getpass.getpass(f"API key for {server} (it is not shown): ")

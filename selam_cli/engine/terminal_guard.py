@@ -1,8 +1,9 @@
-"""A process that puts the terminal back when the one that draws on it dies without doing so.
+"""A process that puts the terminal back when the one that changed its modes dies without doing so.
 
 Nothing that runs in a process can act on SIGKILL or on a crash in native code. The guard waits for the end of its
 standard input, which comes with its parent's end however that comes about, and then restores what was remembered. While
-an engine runs it does this work; `keys` has none, and neither has a screen whose engine has ended.
+an engine runs it does this work; `keys`, `login` and `doctor` have none, and neither has a screen whose engine has
+ended.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from selam_cli.engine import terminal_modes
@@ -49,6 +50,17 @@ class TerminalGuard:
                 os.write(self._process.stdin.fileno(), _DISMISSED)
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+
+
+@contextlib.contextmanager
+def guarded(undo: bytes = b"") -> Iterator[None]:
+    """Leave the terminal as it was found, with what `undo` takes back, should this process die within the block."""
+    guard = TerminalGuard.start(terminal_modes.remembered(undo))
+    try:
+        yield
+    finally:
+        if guard is not None:
+            guard.dismiss()
 
 
 def main() -> None:
