@@ -10,15 +10,16 @@ if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
 from selam_cli.core import protocol
-from selam_cli.core.protocol import AudioChunk, AudioEnd, ReplyChunk, Response
+from selam_cli.core.protocol import AudioChunk
+from tests.support.conversations import reply
 from tests.support.speech import are_in_order, as_heard, correlation, heard_in_pieces, spoken, trimmed
 from tests.support.terminal import Terminal
 from tests.support.voice_server import voice_server
 
 pytestmark = pytest.mark.xdist_group("sound")  # recordings are judged: one sound server at a time has to keep up
 
-QUESTION = "The quick brown fox jumps over the lazy dog, and then it sleeps."
-ANSWER = "A rainbow is a division of white light into many beautiful colors."
+QUESTION = "The quick brown fox jumps over the lazy dog."
+ANSWER = "A rainbow is a division of white light."
 
 
 def talk(*arguments, sound_card, columns=100, rows=30, environment=None):
@@ -58,10 +59,7 @@ async def test_a_spoken_question_reaches_the_server_and_the_answer_the_ear(sound
 
             with sound_card.recording(rate_hz=48_000) as recorded:
                 await server.send(protocol.Transcription("the quick brown fox"))
-                await server.send(Response(ANSWER))
-                for start in range(0, len(answer), 1_600):
-                    await server.send(ReplyChunk(answer[start : start + 1_600].tobytes()))
-                await server.send(AudioEnd(len(answer) // 1_600))
+                await reply(server, answer, ANSWER)
                 await asyncio.to_thread(terminal.wait_for_text, "the quick brown fox")
                 await asyncio.to_thread(terminal.wait_for_text, "A rainbow is a division")
                 await asyncio.to_thread(terminal.wait_for_text, "READY")

@@ -75,9 +75,9 @@ async def uses(engine: Lines, card: VirtualSoundCard, *streams: str) -> None:
             await asyncio.sleep(0.05)  # the sound server tells nobody
 
 
-async def reply(server: VoiceServer, said: np.ndarray) -> None:
+async def reply(server: VoiceServer, said: np.ndarray, text: str = "Listen.") -> None:
     """Send a reply as fast as the connection takes it."""
-    await server.send(protocol.Response("Listen."))
+    await server.send(protocol.Response(text))
     for start in range(0, len(said), 1_600):
         await server.send(ReplyChunk(said[start : start + 1_600].tobytes()))
     await server.send(AudioEnd(-(-len(said) // 1_600)))
