@@ -11,6 +11,8 @@ import pytest
 from tests.faults.person import holds, person, unaccounted
 from tests.support.recording_server import RecordingServer
 
+IS_SOAK = os.environ.get("SELAM_SOAK") == "1"
+
 
 async def test_killed_in_mid_utterance_it_hears_the_whole_once_it_is_back(server, tmp_path):
     async with person(tmp_path, server.url) as someone:
@@ -75,7 +77,7 @@ async def test_killed_in_mid_reply_what_was_heard_stays_and_the_next_turn_is_ans
     assert unaccounted(someone, server) == []
 
 
-@pytest.mark.parametrize("silent_at", ["connect", "start"])
+@pytest.mark.parametrize("silent_at", ["start", *["connect"] * IS_SOAK])
 async def test_killed_in_mid_handshake_it_is_connected_to_again(tmp_path, silent_at):
     server = RecordingServer(tmp_path)
     await server.start(f"--silent-at={silent_at}")
@@ -138,7 +140,7 @@ async def test_the_embedded_agent_that_is_killed_in_mid_utterance_is_started_aga
     assert [line["outcome"] for line in someone.engine.events("utterance")] == ["resent"]
 
 
-@pytest.mark.skipif(os.environ.get("SELAM_SOAK") != "1", reason="takes the ten seconds after which a peer is lost")
+@pytest.mark.skipif(not IS_SOAK, reason="takes the ten seconds after which a peer is lost")
 async def test_half_open_connections_are_told_and_the_speech_goes_to_the_next(server, link, tmp_path):
     """The cable is out: no byte comes, no connection breaks. The server's end of it dies meanwhile, unheard."""
     async with person(tmp_path, link.url) as someone:
