@@ -50,7 +50,7 @@ async def test_a_traceback(environment, place):
 
 ENGINE_CRASH = """
 import sys
-from selam_cli.engine.link import Link
+from selam_cli.engine.link.link import Link
 from selam_cli.engine.{module} import {name}
 async def broken(self, *_, **__):
     raise RuntimeError(repr(await self._url()))
@@ -64,7 +64,7 @@ main()
 
 @pytest.mark.parametrize(
     ("module", "name", "method", "replacement"),
-    [("link", "Link", "_hold_session", "broken"), ("engine", "VoiceEngine", "_start_link", "broken_now")],
+    [("link.link", "Link", "_hold_session", "broken"), ("engine", "VoiceEngine", "_start_link", "broken_now")],
 )
 async def test_a_crash_of_the_engine(environment, question, module, name, method, replacement):
     code = ENGINE_CRASH.format(module=module, name=name, method=method, replacement=replacement)

@@ -17,7 +17,7 @@ from selam_cli.core.loopback import is_loopback
 from selam_cli.core.proxy import Proxy, is_excepted, no_proxy, proxy_variables
 from selam_cli.doctor.finding import Finding, failed, ok, warning
 from selam_cli.doctor.in_time import in_thread
-from selam_cli.engine.refusals import connection_failure
+from selam_cli.engine.link.refusals import connection_failure
 from selam_cli.errors import ConnectionFailed, SelamError
 from selam_cli.tunnel import Streams, encrypt, not_there, open_tunnel, proxy_for
 

@@ -10,7 +10,7 @@ from selam_cli.core.pcm import Chunker, Samples
 from selam_cli.core.protocol import AudioChunk, ClientMessage
 from selam_cli.engine import events
 from selam_cli.engine.capture import Utterance
-from selam_cli.engine.outbox import AUDIO_AT_MOST_S
+from selam_cli.engine.link.outbox import AUDIO_AT_MOST_S
 from selam_cli.settings import Settings
 
 LAGGING_S: Final = 0.25

@@ -13,7 +13,8 @@ from aiohttp import WSMsgType, web
 
 from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioEnd, Response, StartSession
-from selam_cli.engine import events, link, pulse
+from selam_cli.engine import events
+from selam_cli.engine.link import link, liveness
 from selam_cli.sound.files import write_wav
 from tests.engine.test_lost_and_found import heard_in_session
 from tests.support.needs import need_right
@@ -200,7 +201,7 @@ async def test_a_peer_that_answers_no_ping_is_not_taken_for_one_that_reads_nothi
             user.utter(tone(0.5))
             await user.until(events.StateChanged, lambda state: heard and state.queued_seconds == 0.0)
             for name in ("TICK_S", "STALLED_S", "LOST_S", "PROBE_LOST_S", "PROBE_EVERY_S"):
-                monkeypatch.setattr(pulse, name, 0.01)
+                monkeypatch.setattr(liveness, name, 0.01)
             await asyncio.sleep(0.5)  # the watch's first tick, and then many short ones
             assert user.engine._link.up
         assert len(pings) > 1

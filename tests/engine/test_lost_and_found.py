@@ -12,8 +12,9 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioChunk, EndSession, StartSession
-from selam_cli.engine import events, link, pulse, undelivered
+from selam_cli.engine import events, undelivered
 from selam_cli.engine.capture import Utterance
+from selam_cli.engine.link import link, liveness
 from tests.engine.test_conversation import answer, speech_of
 from tests.support.recording_server import recording_server
 from tests.support.talker import talker, tone
@@ -402,7 +403,7 @@ async def test_a_server_that_reads_nothing_is_told_of_in_the_middle_of_a_long_se
                 user.say(tone(0.1))
                 said_s += 0.1
                 await asyncio.sleep(0.1)  # as fast as one speaks
-        assert said_s < pulse.IN_FLIGHT_AT_MOST_S, "told before the way out is full"
+        assert said_s < liveness.IN_FLIGHT_AT_MOST_S, "told before the way out is full"
 
 
 @needs_signals
@@ -410,7 +411,7 @@ async def test_a_server_that_goes_on_reading_nothing_is_lost_and_what_was_said_i
     async with talking_to_an_agent() as (user, pid):
         async with stopped(pid):
             with monkeypatch.context() as hasty:  # only as long as the agent is stopped
-                hasty.setattr(pulse, "LOST_S", 2.5)
+                hasty.setattr(liveness, "LOST_S", 2.5)
                 user.utter(tone(1.0))
                 await user.until(events.ErrorRaised, lambda error: "stopped reading" in error.message)
             await user.until(events.Reconnecting)
@@ -470,8 +471,8 @@ async def test_what_a_session_that_is_ended_for_another_voice_had_yet_to_carry_i
 
 
 async def test_an_idle_connection_is_tried_and_one_that_is_half_open_is_lost(server, monkeypatch):
-    monkeypatch.setattr(pulse, "PROBE_EVERY_S", 0.25)
-    monkeypatch.setattr(pulse, "PROBE_LOST_S", 0.75)
+    monkeypatch.setattr(liveness, "PROBE_EVERY_S", 0.25)
+    monkeypatch.setattr(liveness, "PROBE_LOST_S", 0.75)
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
         beats = user.engine._link._client.eio.ws.on_frame.__self__
@@ -482,7 +483,7 @@ async def test_an_idle_connection_is_tried_and_one_that_is_half_open_is_lost(ser
 
 
 async def test_controls_are_neither_dropped_nor_overtaken_when_sound_is_dropped(server, monkeypatch):
-    from selam_cli.engine import outbox  # noqa: PLC0415
+    from selam_cli.engine.link import outbox  # noqa: PLC0415
 
     monkeypatch.setattr(outbox, "AUDIO_AT_MOST_S", 1.0)
     async with talker(server.url, ptt="open") as user:

@@ -4,7 +4,8 @@ import pytest
 
 from selam_cli.core import protocol
 from selam_cli.core.protocol import ReplyChunk, Response
-from selam_cli.engine import controls, conversation, events, link
+from selam_cli.engine import controls, conversation, events
+from selam_cli.engine.link import link
 from tests.support.talker import talker, tone
 from tests.support.voice_server import voice_server
 

@@ -16,8 +16,8 @@ from selam_cli.core.protocol import MAX_AUDIO_BYTES, MAX_TEXT, ErrorReport, Malf
 from selam_cli.core.redaction import Redactor
 from selam_cli.core.session import SessionState, apply
 from selam_cli.engine import events
-from selam_cli.engine.packets import GuardedPacket
-from selam_cli.engine.refusals import refusal
+from selam_cli.engine.link.packets import GuardedPacket
+from selam_cli.engine.link.refusals import refusal
 from selam_cli.errors import AudioError, service_error
 from selam_cli.sound.decode import ReplyDecoder
 from selam_cli.tui.wrapping import wrap

@@ -7,7 +7,8 @@ leave before has seen it leave for another reason, and one that wants its last w
 from __future__ import annotations
 
 from selam_cli.__main__ import main
-from selam_cli.engine import jsonl, link
+from selam_cli.engine import jsonl
+from selam_cli.engine.link import link
 
 if __name__ == "__main__":
     link.GOODBYE_TIMEOUT_S = jsonl.CLOSE_WITHIN_S = 600.0  # type: ignore[misc]  # constants, but for this test

@@ -14,8 +14,8 @@ from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from selam_cli.core.protocol import ErrorReport, StartSession
-from selam_cli.engine import link
-from selam_cli.engine.link import Link, LinkCallbacks
+from selam_cli.engine.link import link
+from selam_cli.engine.link.link import Link, LinkCallbacks
 from selam_cli.errors import SelamError
 from selam_cli.sound.files import write_wav
 from tests.support.certificates import certificate

@@ -17,7 +17,7 @@ _ANYWHERE: Final = ("192.0.2.1", "2001:db8::1")
 """Addresses that exist nowhere (RFC 5737, RFC 3849): the way to them is the way to all the world."""
 
 
-class WayOut:
+class NetworkWatch:
     """Remembers by which of its addresses this machine would reach the world, and a server."""
 
     def __init__(self) -> None:

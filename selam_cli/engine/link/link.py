@@ -20,13 +20,13 @@ import socketio
 from selam_cli.core import protocol
 from selam_cli.core.protocol import ClientMessage, ErrorReport, MalformedPayload, ServerMessage
 from selam_cli.core.proxy import Proxy
-from selam_cli.engine.door import Door
-from selam_cli.engine.outbox import Outbox
-from selam_cli.engine.packets import MAX_MESSAGE_BYTES, UNREADABLE, GuardedPacket
-from selam_cli.engine.pulse import Pulse, WatchedSocket
-from selam_cli.engine.refusals import SessionOver, connection_failure, follow_no_redirect, refusal, session_over
+from selam_cli.engine.link.liveness import Liveness, WatchedSocket
+from selam_cli.engine.link.network_watch import NetworkWatch, numeric_addresses
+from selam_cli.engine.link.outbox import Outbox
+from selam_cli.engine.link.packets import MAX_MESSAGE_BYTES, UNREADABLE, GuardedPacket
+from selam_cli.engine.link.rate_limit import InboundLimiter
+from selam_cli.engine.link.refusals import SessionOver, connection_failure, follow_no_redirect, refusal, session_over
 from selam_cli.engine.target import socketio_path
-from selam_cli.engine.way_out import WayOut, numeric_addresses
 from selam_cli.errors import ConnectionFailed, SelamError, SessionError
 from selam_cli.tunnel import ProxyRefused, proxy_for
 
@@ -94,8 +94,8 @@ class Link:
         self._refusal: SelamError | None = None
         self._turned_away: SelamError | None = None
         """What was told in mid-session, until the session is seen to go on: then it was one engine's of the server."""
-        self._way_out = WayOut()
-        self._door = Door(callbacks.on_flood)
+        self._network = NetworkWatch()
+        self._limiter = InboundLimiter(callbacks.on_flood)
         self._waits = 0
         self._up_since: float | None = None
         self._ever_up = False
@@ -203,37 +203,37 @@ class Link:
         self._refusal = None
         self._stalled = self._ending = False
         self._hurry.clear()
-        self._way_out.look()
-        self._door = Door(self._tell.on_flood)
+        self._network.look()
+        self._limiter = InboundLimiter(self._tell.on_flood)
         self._tell.on_connecting()
-        pulse: Pulse | None = None
+        liveness: Liveness | None = None
         sender: asyncio.Task[None] | None = None
         try:
             client = await self._open()
-            pulse = self._feel_pulse(client)
-            await pulse.begin()
+            liveness = self._watch_liveness(client)
+            await liveness.begin()
             await self._wait_for(self._connected, "The server accepted the connection but never said connected.")
             event, payload = protocol.encode(self._greeting())
             await client.emit(event, payload, namespace=protocol.NAMESPACE)
             await self._wait_for(self._started, "The server did not start the session.")
-            sender = asyncio.create_task(self._send_outbox(client, pulse))
+            sender = asyncio.create_task(self._send_outbox(client, liveness))
             await self._gone
             self._raise_refusal()
         finally:
             self._in_session = False
-            if pulse is not None:
-                pulse.stop()
+            if liveness is not None:
+                liveness.stop()
             if sender is not None:
                 sender.cancel()
             await self._disconnect()
 
-    def _feel_pulse(self, client: socketio.AsyncClient) -> Pulse:
+    def _watch_liveness(self, client: socketio.AsyncClient) -> Liveness:
         socket = client.eio.ws
         peer = socket.get_extra_info("peername")
         if peer:
-            self._way_out.remember(peer[0])
+            self._network.remember(peer[0])
         socket.on_too_big = self._on_too_big
-        return Pulse(socket, on_stalled=self._on_stalled, on_lost=self._on_silent)
+        return Liveness(socket, on_stalled=self._on_stalled, on_lost=self._on_silent)
 
     def _on_stalled(self, stalled: bool) -> None:  # what the callback carries
         self._stalled = stalled
@@ -275,7 +275,7 @@ class Link:
         self._client = client
         # Where a proxy stands in between, the network is back when the proxy can be reached again.
         for address in numeric_addresses([urlsplit(url).hostname if proxy is None else proxy.host]):
-            self._way_out.remember(address)
+            self._network.remember(address)
         try:
             # All of it: the library waits without end for a server that accepts and says nothing.
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -307,22 +307,22 @@ class Link:
         if self._refusal is not None and not self._leaving.is_set():
             raise self._refusal
 
-    async def _send_outbox(self, client: socketio.AsyncClient, pulse: Pulse) -> None:
+    async def _send_outbox(self, client: socketio.AsyncClient, liveness: Liveness) -> None:
         while True:
             await self._outgoing.wait()
             self._outgoing.clear()
             while self._outbox:
-                await pulse.until_room()
+                await liveness.until_room()
                 if not self._outbox:
                     break  # withdrawn meanwhile
                 message = self._outbox.take()
-                pulse.writing()
+                liveness.writing()
                 event, payload = protocol.encode(message)
                 try:
                     await client.emit(event, payload, namespace=protocol.NAMESPACE)
                     # `emit` never pushes back; the library's own queue is empty only when the socket took everything.
                     await client.eio.queue.join()
-                    await pulse.written(message, last=not self._outbox)
+                    await liveness.written(message, last=not self._outbox)
                 except (socketio.exceptions.SocketIOError, aiohttp.ClientError, ConnectionError):
                     return  # the connection is gone; `_hold_session` hears of it by itself
                 self._tell.on_sent(message)
@@ -348,7 +348,7 @@ class Link:
         self._tell.on_retry(failures + 1, delay)
         if self._leaving.is_set():
             return
-        sooner = {asyncio.ensure_future(self._hurry.wait()), asyncio.ensure_future(self._way_out.changes())}
+        sooner = {asyncio.ensure_future(self._hurry.wait()), asyncio.ensure_future(self._network.changes())}
         try:
             done, _ = await asyncio.wait(sooner, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -357,7 +357,7 @@ class Link:
         if done:
             self._waits = 0  # whoever comes back is not to wait for what was in vain before
 
-    # --- the door in --------------------------------------------------------------------------------------------------
+    # --- what comes in ------------------------------------------------------------------------------------------------
 
     def _on_event(self, event: str, *arguments: Any) -> None:
         if event == UNREADABLE:
@@ -368,7 +368,7 @@ class Link:
         except MalformedPayload as error:
             self._tell.on_malformed(error)
             return
-        if not self._door.admits(event, message):
+        if not self._limiter.admits(event, message):
             return
         if message is None:
             log.debug("unknown event %.60r", event)

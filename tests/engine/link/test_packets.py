@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from socketio.packet import BINARY_EVENT, CONNECT, EVENT
 
 from selam_cli.core.protocol import NAMESPACE
-from selam_cli.engine.packets import MAX_MESSAGE_BYTES, UNREADABLE, GuardedPacket
+from selam_cli.engine.link.packets import MAX_MESSAGE_BYTES, UNREADABLE, GuardedPacket
 
 
 def read(encoded: object) -> GuardedPacket:

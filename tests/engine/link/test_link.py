@@ -16,7 +16,7 @@ from selam_cli.core.protocol import (
     Response,
     StartSession,
 )
-from selam_cli.engine.link import Link, LinkCallbacks
+from selam_cli.engine.link.link import Link, LinkCallbacks
 from selam_cli.errors import (
     AuthenticationError,
     AuthorizationError,

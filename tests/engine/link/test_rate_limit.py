@@ -12,7 +12,7 @@ from selam_cli.core.protocol import MAX_TEXT, ControlAck, ErrorReport, ReplyChun
 from selam_cli.core.session import SessionState, apply
 from selam_cli.engine import events
 from selam_cli.engine.calm_texts import CalmTexts
-from selam_cli.engine.door import UNKNOWN, Door
+from selam_cli.engine.link.rate_limit import UNKNOWN, InboundLimiter
 from selam_cli.engine.reply import MAX_REPLY_S, ReplyPlayer
 from selam_cli.errors import AudioError
 
@@ -27,37 +27,37 @@ class Clock:
         return self.now
 
 
-def flood(door: Door, event: str, message: object, times: int) -> int:
-    return sum(door.admits(event, message) for _ in range(times))
+def flood(limiter: InboundLimiter, event: str, message: object, times: int) -> int:
+    return sum(limiter.admits(event, message) for _ in range(times))
 
 
 def test_of_a_flood_as_much_is_let_in_as_one_could_read_and_it_is_told_once():
     told: list[str] = []
     clock = Clock()
-    door = Door(told.append, clock)
-    assert flood(door, "error", ErrorReport("audio_error", "no"), 100_000) == 20
-    assert flood(door, "control_ack", ControlAck("interrupt"), 100_000) == 100
-    assert flood(door, "anything", None, 50_000) + flood(door, "else", None, 50_000) == 20
+    limiter = InboundLimiter(told.append, clock)
+    assert flood(limiter, "error", ErrorReport("audio_error", "no"), 100_000) == 20
+    assert flood(limiter, "control_ack", ControlAck("interrupt"), 100_000) == 100
+    assert flood(limiter, "anything", None, 50_000) + flood(limiter, "else", None, 50_000) == 20
     assert told == ["error", "control_ack", UNKNOWN]
     clock.now = 10.0
-    assert flood(door, "error", ErrorReport("audio_error", "no"), 100) == 5
+    assert flood(limiter, "error", ErrorReport("audio_error", "no"), 100) == 5
     assert told == ["error", "control_ack", UNKNOWN]
 
 
 def test_a_conversation_is_let_in_whole():
     clock = Clock()
-    door = Door(pytest.fail, clock)
+    limiter = InboundLimiter(pytest.fail, clock)
     for second in range(600):
         clock.now = float(second)
-        assert flood(door, "transcription", Transcription("so far " * 20), 10) == 10
-        assert flood(door, "response", Response("word"), 500) == 500
-        assert flood(door, "audio_chunk", ReplyChunk(b"12"), 500) == 500
-        assert flood(door, "control_ack", ControlAck("interrupt"), 5) == 5
+        assert flood(limiter, "transcription", Transcription("so far " * 20), 10) == 10
+        assert flood(limiter, "response", Response("word"), 500) == 500
+        assert flood(limiter, "audio_chunk", ReplyChunk(b"12"), 500) == 500
+        assert flood(limiter, "control_ack", ControlAck("interrupt"), 5) == 5
 
 
 def test_long_transcriptions_count_for_more():
-    door = Door(lambda _: None, Clock())
-    assert flood(door, "transcription", Transcription("a" * 32_000), 1_000) == 7
+    limiter = InboundLimiter(lambda _: None, Clock())
+    assert flood(limiter, "transcription", Transcription("a" * 32_000), 1_000) == 7
 
 
 async def test_a_growing_text_is_told_at_once_and_then_as_what_it_has_become():

@@ -16,7 +16,7 @@ from typing import Any, Final
 import aiohttp
 
 from selam_cli.core.protocol import WIRE_RATE_HZ, AudioChunk, ClientMessage
-from selam_cli.engine.door import Pace
+from selam_cli.engine.link.rate_limit import ReadThrottle
 
 TICK_S: Final = 0.25
 STALLED_S: Final = 1.5
@@ -43,13 +43,13 @@ class WatchedSocket(aiohttp.ClientWebSocketResponse):
 
     on_frame: Callable[[aiohttp.WSMessage], None] | None = None
     on_too_big: Callable[[], None] | None = None
-    _pace: Pace | None = None
+    _throttle: ReadThrottle | None = None
 
     async def receive(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # the library's signature
         """Return the next message; the library would keep pongs to itself, so pings are answered here."""
-        self._pace = self._pace or Pace()
+        self._throttle = self._throttle or ReadThrottle()
         while True:
-            await self._pace.keep()
+            await self._throttle.wait()
             message = await super().receive(timeout)
             if (
                 getattr(message.data, "code", None) == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
@@ -64,8 +64,8 @@ class WatchedSocket(aiohttp.ClientWebSocketResponse):
                 return message
 
 
-class Pulse:
-    """Feels the pulse of one connection's other end.
+class Liveness:
+    """Watches one connection's other end.
 
     Time is counted in ticks, not by the clock: when this process itself was held up, what came meanwhile is read
     before the next tick.

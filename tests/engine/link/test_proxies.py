@@ -13,7 +13,7 @@ import pytest
 
 from selam_cli import tunnel
 from selam_cli.sound.files import write_wav
-from tests.engine.test_refusals import SECRET, failure_at
+from tests.engine.link.test_refusals import SECRET, failure_at
 from tests.support.certificates import certificate
 from tests.support.proxies import proxy
 from tests.support.talker import tone

@@ -62,7 +62,7 @@ class Allowance:
         return True
 
 
-class Door:
+class InboundLimiter:
     """Of each kind lets in what one may read; `on_flood` is told of a kind the first time that there is too much."""
 
     def __init__(self, on_flood: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,13 +88,13 @@ class Door:
         return False
 
 
-class Pace:
+class ReadThrottle:
     """Has whoever reads a socket wait while more comes than is let in; the network holds the rest."""
 
     def __init__(self) -> None:
         self._allowance = Allowance(MESSAGES_AT_ONCE, MESSAGES_PER_S)
 
-    async def keep(self) -> None:
+    async def wait(self) -> None:
         """Wait until another message may be read."""
         if not self._allowance.spend():
             await asyncio.sleep(_PAUSE_S)
