@@ -20,6 +20,7 @@ from selam_cli.core.redaction import Redactor
 from selam_cli.redacted_output import RedactingFormatter
 from selam_cli.sound.devices import Device
 from selam_cli.sound.files import write_wav
+from tests.support.in_process import run_beside, run_here
 from tests.support.lines import talk_json
 from tests.support.steering import ALL, EVIL, NUMBER, steered, uncovered
 from tests.support.voice_server import VoiceServer, voice_server
@@ -131,12 +132,9 @@ async def test_in_the_answer_of_ask(question, log):
 async def test_in_a_pipe_too_for_it_may_end_in_a_terminal(question):
     async with voice_server() as server:
         greeting = asyncio.create_task(Stranger(server).greet())
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM, "ask", question, "--server", server.url, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        output, errors = await asyncio.wait_for(process.communicate(), 60)
+        status, output, errors = await run_beside("ask", question, "--server", server.url)
         await greeting
-    assert process.returncode == 0, errors
+    assert status == 0, errors
     assert uncovered(output.decode()) == uncovered(errors.decode()) == []
 
 
@@ -172,32 +170,39 @@ def _copied(stream, raw):
     return stream
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [Refused("validation_error", {"type": "validation_error", "message": ALL}), Refused({ALL: ALL})],
-    ids=["typed", "object"],
-)
-async def test_in_a_refusal(question, refusal):
+async def test_in_a_refusal(question):
     async with voice_server() as server:
 
         def refuse() -> None:
             raise refusal
 
         server.refuse = refuse
+        refusal = Refused("validation_error", {"type": "validation_error", "message": ALL})
         written, status = await in_a_terminal("ask", question, "--server", server.url)
-    assert status == 6
-    assert steered(written) == []
+        assert (status, steered(written)) == (6, [])
+        refusal = Refused({ALL: ALL})
+        status, output, errors = await run_beside("ask", question, "--server", server.url)
+        assert (status, output) == (6, b"")
+        assert uncovered(errors.decode()) == []
 
 
-@pytest.mark.parametrize("command", ["ask", "login", "doctor"])
-async def test_in_an_address(question, command):
-    address = f"ws://evil\x1b]0;{NUMBER}\x07\u202e\x9b{NUMBER}m.invalid:1/\u200b"
-    arguments = {"ask": [question], "login": ["--untried"], "doctor": ["--no-speak", "--input", question]}[command]
+ADDRESS = f"ws://evil\x1b]0;{NUMBER}\x07\u202e\x9b{NUMBER}m.invalid:1/\u200b"
+
+
+@pytest.mark.parametrize("command", ["ask", "login"])
+def test_in_an_address(question, command):
+    arguments = [question] if command == "ask" else ["--untried"]
+    _, output, errors = run_here(command, *arguments, "--server", ADDRESS, stdin=b"sk-selam-test-1\n")
+    assert uncovered(output.decode()) == uncovered(errors.decode()) == []
+    assert b"Traceback" not in errors
+
+
+async def test_in_an_address_that_the_doctor_is_given(question):
     process = await asyncio.create_subprocess_exec(
-        *PROGRAM, command, *arguments, "--server", address,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        *PROGRAM, "doctor", "--no-speak", "--input", question, "--output", "null", "--server", ADDRESS,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    output, errors = await asyncio.wait_for(process.communicate(b"sk-selam-test-1\n"), 60)
+    output, errors = await asyncio.wait_for(process.communicate(), 60)
     assert uncovered(output.decode()) == uncovered(errors.decode()) == []
     assert b"Traceback" not in errors
 

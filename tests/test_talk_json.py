@@ -16,7 +16,9 @@ import soundfile
 
 from selam_cli.core.protocol import EndSession, ReplyChunk
 from selam_cli.engine.client import EngineClient
+from selam_cli.engine.talk_json import end_on_signals
 from selam_cli.sound.files import write_wav
+from tests.support.in_process import run_beside, run_here
 from tests.support.lines import talk_json
 from tests.support.node import node_command
 from tests.support.speech import correlation, spoken, trimmed
@@ -107,10 +109,8 @@ async def test_the_official_server_accepts_our_client(question, tmp_path):
         await engine.until("turn_ended")
         engine.send("quit")
         assert await engine.ended() == 0
-    async with talk_json(*arguments, environment={"SELAM_API_KEY": "sk-selam-test-bad"}) as refused:
-        await refused.until("error")
-        refused.send("quit")
-        assert await refused.ended() == 3
+    asked = ("ask", question, "--json", "--server", arguments[1])
+    refused = await run_beside(*asked, environment={"SELAM_API_KEY": "sk-selam-test-bad"})
     node.stdin.close()
     await node.wait()
     assert [line["text"] for line in engine.events("transcription")] == ["hello", "hello world"]
@@ -119,7 +119,9 @@ async def test_the_official_server_accepts_our_client(question, tmp_path):
     assert engine.events("audio_end")[0]["total_chunks"] == engine.events("audio")[-1]["chunks"]
     sent = np.fromfile(received, "<i2")
     assert correlation(trimmed(soundfile.read(question, dtype="int16")[0]), sent)[0] >= 0.99
-    assert refused.events("error")[0]["type"] == "authentication_error"
+    assert refused.status == 3
+    errors = [line for line in map(json.loads, refused.output.splitlines()) if line["event"] == "error"]
+    assert errors[0]["type"] == "authentication_error"
     assert b"key" in refused.errors.lower()
 
 
@@ -141,18 +143,31 @@ async def test_an_answer_that_sounds_at_the_end_fades_out(question, tmp_path):
     assert last_ms.max() < 0.25 * np.abs(heard.astype(int)).max()
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-async def test_a_signal_ends_the_session_properly(question, name, status):
+async def test_a_signal_ends_the_session_properly(question):
     arguments = ("--input", question, "--output", "null")
     async with (
         voice_server() as server,
         talk_json("--server", server.url, *arguments, module="tests.support.patient") as engine,
     ):
         await engine.until("session_started")
-        engine.process.send_signal(getattr(signal, name))
-        assert await engine.ended() == status
+        engine.process.send_signal(signal.SIGTERM)
+        assert await engine.ended() == 143
         assert server.messages(EndSession)
     assert engine.written[-1]["event"] == "session_ended"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals end a process at once, unless its console sends them")
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+async def test_each_signal_has_its_status(name, status):
+    left_with: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    end_on_signals(loop, left_with.put_nowait)
+    try:
+        signal.raise_signal(getattr(signal, name))
+        assert await asyncio.wait_for(left_with.get(), 60) == status
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
 
 
 async def test_end_of_input_is_quit(question):
@@ -232,9 +247,14 @@ def test_the_engine_ends_with_a_screen_that_was_killed(question):
     assert not alive
 
 
-def test_a_client_gets_every_line_and_the_exit_status(question):
+async def test_a_client_gets_every_line_and_the_exit_status(question):
+    async with voice_server() as server:
+        await asyncio.to_thread(check_a_client, ["--server", server.url, f"--input={question}", "--output=null"])
+
+
+def check_a_client(arguments):
     seen, statuses = [], []
-    client = EngineClient.start(["--local", f"--input={question}", "--output=null"])
+    client = EngineClient.start(arguments)
     started, ended = threading.Event(), threading.Event()
 
     def on_event(_, event):
@@ -256,45 +276,62 @@ def test_a_client_gets_every_line_and_the_exit_status(question):
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["--input", "/nowhere/x.wav"], 2, "There is no file"),
         (["--input", "-"], 2, "standard input"),
         (["--language", "xx"], 2, "--language"),
         (["--server", "nonsense"], 2, "--server"),
         (["--server", "ws://voice.example.org"], 2, "plain text"),
-        (["--input", "no such microphone"], 5, "--input FILE"),
     ],
 )
-async def test_bad_input_is_two_sentences_and_a_status(arguments, status, said):
+def test_bad_input_is_two_sentences_and_a_status(arguments, status, said):
+    ended = run_here("talk", "--json", *arguments, "--output", "null", environment={"SELAM_API_KEY": KEY})
+    assert (ended.status, ended.output) == (status, b"")
+    check_told(ended.errors.decode(), said)
+
+
+@pytest.mark.parametrize(
+    ("microphone", "status", "said"),
+    [("/nowhere/x.wav", 2, "There is no file"), ("no such microphone", 5, "--input FILE")],
+)
+async def test_so_is_a_microphone_that_only_the_engine_finds_missing(microphone, status, said):
     environment = {"SELAM_API_KEY": KEY, "PULSE_SERVER": "unix:/nowhere"}
-    extra = [] if "--server" in arguments else ["--local"]
-    async with talk_json(*arguments, *extra, "--output", "null", environment=environment) as engine:
+    arguments = ("--input", microphone, "--output", "null")
+    async with (
+        voice_server() as server,
+        talk_json("--server", server.url, *arguments, environment=environment) as engine,
+    ):
         assert await engine.ended() == status
-    told = engine.errors.decode()
+    check_told(engine.errors.decode(), said)
+
+
+def check_told(told, said):
     assert said in told
     assert "Traceback" not in told
     assert KEY not in told
     assert told.count(".") >= 2
 
 
-@pytest.mark.parametrize("name", ["damaged.wav", "missing.flac", "memo.m4a"])
-async def test_a_recording_that_cannot_be_spoken_is_an_error_event(tmp_path, name):
-    path = tmp_path / name
-    if name == "damaged.wav":
-        path.write_bytes(wav(rate_hz=2_000_000_000))
-    elif name == "memo.m4a":
-        path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0")
-    async with talk_json("--local", "--input", str(path), "--output", "null") as engine:
+async def test_a_recording_that_cannot_be_spoken_is_an_error_event(tmp_path):
+    """Which cannot be, and why, test_recording.py shows."""
+    path = tmp_path / "damaged.wav"
+    path.write_bytes(wav(rate_hz=2_000_000_000))
+    async with (
+        voice_server() as server,
+        talk_json("--server", server.url, "--input", str(path), "--output", "null") as engine,
+    ):
         error = await engine.until("error")
         assert await engine.ended() == 2
     assert (error["type"], error["fatal"]) == ("usage_error", True)
-    assert name in error["message"]
+    assert "damaged.wav" in error["message"]
     assert error["remedy"]
     assert engine.errors.decode().strip() == f"{error['message']} {error['remedy']}"
 
 
 async def test_a_recording_is_not_written_over_by_what_is_heard(question):
     before = Path(question).read_bytes()
-    async with talk_json("--local", "--input", question, "--output", question) as engine:
+    async with (
+        voice_server() as server,
+        talk_json("--server", server.url, "--input", question, "--output", question) as engine,
+    ):
         error = await engine.until("error")
         assert await engine.ended() == 2
     assert "it is the recording that is spoken" in error["message"]
