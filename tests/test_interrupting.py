@@ -89,7 +89,6 @@ def test_the_ear_for_clicks_hears_one():
     else [("portaudio", "interrupt"), ("miniaudio", "press")],
 )
 async def test_it_fades_without_a_click_and_what_was_heard_is_what_the_recording_holds(sound_card, library, command):
-    clicks, still_sounding_s = [], []
     async with talking(library) as (server, engine):
         for number in range(1, 4):
             with sound_card.recording(rate_hz=RATE) as recordings:
@@ -102,12 +101,13 @@ async def test_it_fades_without_a_click_and_what_was_heard_is_what_the_recording
                     engine.send("release")
                     await engine.until("turn_ended", lambda line: line["outcome"] == "failed", count=number)
             end = sounding(recordings[0])[1]
-            clicks.append(click_dbfs(recordings[0], end, end))
-            still_sounding_s.append(seconds_of_sound(recordings[0]) - told["heard_seconds"])
-    # The best of three, for a busy machine's device may run dry at that very moment, and that clicks as well.
-    assert min(clicks) < -40
-    # What the device had in store when the key went down still sounds: its delay, and the fade.
-    assert 0 <= np.median(still_sounding_s) <= 0.1
+            click = click_dbfs(recordings[0], end, end)
+            still_sounding_s = seconds_of_sound(recordings[0]) - told["heard_seconds"]
+            # What the device had in store when the key went down still sounds: its delay, and the fade.
+            if click < -40 and 0 <= still_sounding_s <= 0.1:
+                break  # else again: a busy machine's device may run dry at that very moment, which clicks as well
+        else:
+            pytest.fail(f"{click:.0f} dBFS, {still_sounding_s:.3f} s")
 
 
 @pytest.mark.parametrize("library", libraries("miniaudio"))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("sound")  # recordings are judged: one soun
 
 ANSWER = "A rainbow is a division of white light into many beautiful colors."
 QUESTION = "People look, but no one finds its end."
-OBJECTION = "Please stop now, I have understood you very well."
+OBJECTION = "Please stop now, I have understood."
 LOUD_ECHO_DB = -6.0
 BARGE_IN_FRAMES = 8
 
