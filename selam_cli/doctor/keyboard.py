@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from enum import Enum, auto
+from dataclasses import dataclass
 from typing import Final
 
 from selam_cli.engine.terminal_guard import guarded
@@ -30,23 +30,29 @@ class NoKeyboard(Exception):
     """There is no keyboard that could be read in this way; the message says why."""
 
 
-class Answer(Enum):
-    """What the terminal says of releases."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the terminal says of itself."""
 
-    TOLD = auto()
-    NOT_TOLD = auto()
+    releases: bool
+    """Whether it tells when a key goes up."""
+    after_s: float | None
+    """How long it took to answer; None where it did not."""
 
 
-def ask_for_releases(stop: threading.Event) -> Answer:
+def ask(stop: threading.Event) -> Answer:
     """Ask whether releases are told. Raises NoKeyboard. Blocks for ANSWER_WITHIN_S at most, or until told to stop."""
     with raw_keyboard(stop) as keyboard:
+        began_at = time.monotonic()
         keyboard.write(_QUESTIONS)
         try:
             heard = keyboard.read_until(_ATTRIBUTES, ANSWER_WITHIN_S)
+            took_s = time.monotonic() - began_at
         finally:
             keyboard.write(_FORGET)
     flags = _FLAGS.search(heard)
-    return Answer.TOLD if flags and int(flags[1]) & _EVENT_TYPES else Answer.NOT_TOLD
+    releases = flags is not None and bool(int(flags[1]) & _EVENT_TYPES)
+    return Answer(releases, took_s if _ATTRIBUTES.search(heard) else None)
 
 
 class Keyboard:

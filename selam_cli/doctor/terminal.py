@@ -1,4 +1,4 @@
-"""The terminal: what it is, its size, colours and letters, tmux in between, and whether it tells when a key goes up."""
+"""The terminal: what it is and shows, tmux or GNU screen in between, what it answers, and whether a release is told."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from selam_cli.core.key_rhythm import SILENCE_S
 from selam_cli.core.repeat_pairs import CUT_S
 from selam_cli.doctor import keyboard
 from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
 from selam_cli.doctor.in_time import to_its_end
 from selam_cli.errors import UsageFault
+from selam_cli.tui import multiplexer
 from selam_cli.tui.surroundings import in_gnu_screen, tells_mouse
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ async def check_terminal(case: Case) -> AsyncGenerator[Finding, None]:
     if case.environment.get("TMUX"):
         for finding in await _tmux(case.environment):
             yield finding
-    yield await _releases(case)
+    elif case.environment.get("STY"):
+        yield _screen(multiplexer.clients(case.environment))
+    for finding in await _asked(case):
+        yield finding
 
 
 def _kind(environment: Mapping[str, str]) -> Finding:
@@ -109,7 +114,7 @@ async def _tmux(environment: Mapping[str, str]) -> list[Finding]:
     try:
         process = await asyncio.create_subprocess_exec(
             "tmux", "display-message", *(("-t", pane) if pane else ()), "-p",
-            "\n".join(f"#{{{name}}}" for name in _TMUX_ASKED),
+            "\n".join((*(f"#{{{name}}}" for name in _TMUX_ASKED), multiplexer.TMUX_CLIENTS)),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
     except OSError:
@@ -124,7 +129,9 @@ async def _tmux(environment: Mapping[str, str]) -> list[Finding]:
             process.kill()
     if process.returncode:
         return [skipped("tmux.settings", "tmux is in between, and does not tell its settings.")]
-    return list(_tmux_findings(dict(zip(_TMUX_ASKED, told.decode("utf-8", "replace").splitlines(), strict=False))))
+    *settings, clients = told.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    of_settings = _tmux_findings(dict(zip(_TMUX_ASKED, settings, strict=False)))
+    return [*of_settings, *tmux_clients(multiplexer.of_tmux(environment, clients))]
 
 
 def _tmux_findings(told: Mapping[str, str]) -> Iterator[Finding]:
@@ -141,17 +148,54 @@ def _tmux_findings(told: Mapping[str, str]) -> Iterator[Finding]:
         yield warning("tmux.utf8", blind, "Start it with tmux -u, or in a locale that ends in UTF-8.")
 
 
-async def _releases(case: Case) -> Finding:
+def tmux_clients(clients: multiplexer.Clients) -> Iterator[Finding]:
+    """Say how many there are, and what it means for a hold that keys may come from afar."""
+    if clients.count is None:
+        return
+    number = {0: "no client", 1: "one client"}.get(clients.count, f"{clients.count} clients")
+    how = "keys come over no network"
+    if clients.far:
+        how = "keys may come over a network, so an inferred end of a hold may be taken back until "
+        how += f"{SILENCE_S:.1f} s after its last repeat"
+    yield ok("tmux.clients", f"tmux has {number}; {how}.")
+
+
+def _screen(clients: multiplexer.Clients) -> Finding:
+    if clients.attached is None:
+        told = "GNU screen is in between, and its socket is not found: that its client goes will not be noticed."
+        return skipped("screen.clients", told)
+    return ok("screen.clients", f"GNU screen has {'a client' if clients.attached else 'no client'}.")
+
+
+async def _asked(case: Case) -> list[Finding]:
     if not case.in_terminal:
         remedy = "Run doctor in the foreground, without --json, or see selam-voice keys."
-        return skipped("keys.release", "Whether the terminal tells when a key goes up was not asked.", remedy)
+        return [skipped("keys.release", "Whether the terminal tells when a key goes up was not asked.", remedy)]
     try:
-        answer = await to_its_end(keyboard.ask_for_releases, keyboard.ANSWER_WITHIN_S + 1.0)
+        answer = await to_its_end(keyboard.ask, keyboard.ANSWER_WITHIN_S + 1.0)
     except keyboard.NoKeyboard as error:
-        return skipped("keys.release", f"Whether a key's release is told was not asked: {error}", _SEE_KEYS)
-    if answer is keyboard.Answer.TOLD:
+        return [skipped("keys.release", f"Whether a key's release is told was not asked: {error}", _SEE_KEYS)]
+    return [answers(answer, case.environment), _releases(answer, case.environment)]
+
+
+def answers(answer: keyboard.Answer, environment: Mapping[str, str]) -> Finding:
+    """Say whether the terminal answers a question: while a microphone is open, that is how a dead link is noticed."""
+    if answer.after_s is None:
+        told = f"The terminal answered no question within {keyboard.ANSWER_WITHIN_S:.0f} s, so an open microphone "
+        told += "stays open when its link stands still."
+        remedy = "On a slow link, run doctor again. Otherwise hold the talk key instead of tapping it."
+        return warning("terminal.answers", told, remedy)
+    who = "The terminal answers questions"
+    if multiplexer.watched(environment):
+        name = "tmux" if environment.get("TMUX") else "GNU screen"
+        who = f"{name} answers questions in the terminal's place"
+    return ok("terminal.answers", f"{who}, after {1_000 * answer.after_s:.0f} ms.")
+
+
+def _releases(answer: keyboard.Answer, environment: Mapping[str, str]) -> Finding:
+    if answer.releases:
         told = "The terminal tells when a key goes up: holding the talk key is exact."
-        return ok("keys.release", f"{told} {_KONSOLE}" if case.environment.get("KONSOLE_VERSION") else told)
+        return ok("keys.release", f"{told} {_KONSOLE}" if environment.get("KONSOLE_VERSION") else told)
     told = "The terminal does not tell when a key goes up: the end of a hold is inferred, 0.2 to 0.4 s late, over mosh "
     told += "on a slow link up to 0.9 s."
     remedy = (

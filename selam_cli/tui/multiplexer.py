@@ -14,7 +14,7 @@ from typing import Final
 ANSWER_WITHIN_S: Final = 2.0
 _LINKS: Final = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
 _KNOWS_VARIABLES: Final = "variables"
-_CLIENTS: Final = (
+TMUX_CLIENTS: Final = (
     f"#{{session_attached}},#{{session_group_attached}},#{{?PATH,{_KNOWS_VARIABLES},}},#{{?SSH_CONNECTION,linked,}}"
 )
 """How many clients there are, and whether the last that came did so through SSH.
@@ -32,6 +32,8 @@ class Clients:
     """Whether there is one; None where that is not said."""
     far: bool
     """Whether keys may come over a network."""
+    count: int | None = None
+    """How many there are; None where that is not said: GNU screen does not."""
 
 
 def may_be_far(environment: Mapping[str, str]) -> bool:
@@ -62,7 +64,7 @@ def clients(environment: Mapping[str, str]) -> Clients:
 
 
 def of_tmux(environment: Mapping[str, str], told: str | None) -> Clients:
-    """Judge by what tmux told of _CLIENTS; None where it did not answer.
+    """Judge by what tmux told of TMUX_CLIENTS; None where it did not answer.
 
     Of several clients each may have come in its own way, and the session knows the last one's only.
     """
@@ -71,11 +73,12 @@ def of_tmux(environment: Mapping[str, str], told: str | None) -> Clients:
     if not counts:
         return Clients(None, far=True)
     near = words[2:] == [_KNOWS_VARIABLES, ""] and max(counts) <= 1
-    return Clients(any(counts), far=not near or _linked(environment) or bool(environment.get("STY")))
+    far = not near or _linked(environment) or bool(environment.get("STY"))
+    return Clients(any(counts), far, max(counts))
 
 
 def _told_by_tmux(environment: Mapping[str, str]) -> str | None:
-    asked = ["display-message", "-p", *(("-t", pane) if (pane := environment.get("TMUX_PANE")) else ()), _CLIENTS]
+    asked = ["display-message", "-p", *(("-t", pane) if (pane := environment.get("TMUX_PANE")) else ()), TMUX_CLIENTS]
     program = shutil.which("tmux", path=environment.get("PATH"))
     if program is None:
         return None

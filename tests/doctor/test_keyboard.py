@@ -1,4 +1,4 @@
-"""The terminal's keyboard as the doctor listens to it, and the terminal after any end."""
+"""The terminal's keyboard as the doctor asks and listens to it, and the terminal after any end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are a POSIX thing", allow_module_level=True)
 
-from tests.support.terminal import Terminal
+from tests.support.terminal import KITTY, LEGACY, SILENT, Terminal
+
+ASKED = """
+import threading
+from selam_cli.doctor import keyboard
+
+answer = keyboard.ask(threading.Event())
+print(f"releases: {answer.releases}, answered: {answer.after_s is not None}")
+"""
 
 LISTENING = """
 import threading
@@ -23,6 +31,17 @@ with raw_keyboard(threading.Event()) as keyboard:
     print("listening", flush=True)
     threading.Event().wait()
 """
+
+
+@pytest.mark.parametrize(
+    ("profile", "releases", "answered"), [(KITTY, True, True), (LEGACY, False, True), (SILENT, False, False)], ids=str
+)
+def test_a_terminal_that_answers_is_told_from_one_that_does_not(profile, releases, answered):
+    with Terminal([sys.executable, "-c", ASKED], profile=profile) as terminal:
+        assert terminal.wait_for_exit() == 0
+        assert f"releases: {releases}, answered: {answered}" in terminal.text
+        assert terminal.modes == terminal.modes_before
+        assert not terminal.flags
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGUSR1])

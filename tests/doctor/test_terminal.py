@@ -14,6 +14,10 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are a POSIX thing", allow_module_level=True)
 
+from selam_cli.doctor.finding import Status
+from selam_cli.doctor.keyboard import Answer
+from selam_cli.doctor.terminal import answers, tmux_clients
+from selam_cli.tui.multiplexer import Clients
 from tests.doctor.examined import NOBODY
 from tests.support.needs import need_programs
 from tests.support.terminal import KITTY, KONSOLE, LEGACY, LEGACY_WITHOUT_REPEATS, Terminal
@@ -50,6 +54,7 @@ def test_what_the_terminal_tells_of_keys_is_asked_and_heard(profile, releases, w
         terminal.hold(" ", 1.5)
         assert terminal.wait_for_exit() == UNREACHED
         shown = " ".join(terminal.text.split())
+        assert "The terminal answers questions, after" in shown
         assert releases in shown
         assert way in shown
         assert left_as_found(terminal) == (True, 0, set())
@@ -120,6 +125,8 @@ def test_the_settings_of_tmux_that_matter_are_told(a_file, tmp_path):
             assert "set -sg escape-time 10" in shown
             assert "set -g focus-events on" in shown
             assert "it passes no release of a key on" in shown
+            assert "tmux has one client; keys come over no network." in shown
+            assert "tmux answers questions in the terminal's place, after" in shown
         finally:
             subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
 
@@ -133,3 +140,30 @@ def test_gnu_screen_has_the_colours_of_its_own_and_no_mouse(a_file):
         shown = " ".join(terminal.text.split())
         assert "Colours: 16, as TERM says; COLORTERM is not GNU screen's own." in shown
         assert "so the mouse is left off" in shown
+        assert "its socket is not found" in shown
+        assert "GNU screen answers questions in the terminal's place, after" in shown
+
+
+@pytest.mark.parametrize(
+    ("clients", "told"),
+    [
+        (Clients(attached=True, far=False, count=1), ["tmux has one client; keys come over no network."]),
+        (Clients(attached=False, far=False, count=0), ["tmux has no client; keys come over no network."]),
+        (
+            Clients(attached=True, far=True, count=3),
+            ["tmux has 3 clients; keys may come over a network, so an inferred end of a hold may be taken back until "
+             "1.1 s after its last repeat."],
+        ),
+        (Clients(attached=None, far=True), []),
+    ],
+)  # fmt: skip
+def test_the_clients_of_tmux_are_counted_and_what_follows_is_told(clients, told):
+    assert [finding.text for finding in tmux_clients(clients)] == told
+
+
+def test_a_terminal_that_answers_nothing_is_a_warning_with_a_remedy():
+    silent = answers(Answer(releases=False, after_s=None), {})
+    assert (silent.id, silent.status) == ("terminal.answers", Status.WARNING)
+    assert silent.remedy
+    heard = answers(Answer(releases=False, after_s=0.0415), {})
+    assert (heard.status, heard.text) == (Status.OK, "The terminal answers questions, after 42 ms.")

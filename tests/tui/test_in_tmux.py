@@ -134,8 +134,8 @@ def test_keys_come_from_afar_where_the_client_came_through_ssh(tmp_path):
     with screen_in_tmux(tmp_path) as terminal:
         told = terminal.tmux("display-message", "-p", "#{socket_path},#{pid},0 #{pane_id}").split()
         inside = {**dict(zip(("TMUX", "TMUX_PANE"), told, strict=True)), "PATH": os.environ["PATH"]}
-        here = multiplexer.Clients(attached=True, far=False)
-        afar = multiplexer.Clients(attached=True, far=True)
+        here = multiplexer.Clients(attached=True, far=False, count=1)
+        afar = multiplexer.Clients(attached=True, far=True, count=1)
         assert multiplexer.clients(inside) == here
         for link, expected in (("10.0.0.1 50000 10.0.0.2 22", afar), ("", here)):
             attach = [shutil.which("tmux") or "", *terminal._tmux[1:], "attach-session", "-d"]

@@ -92,18 +92,18 @@ def test_a_tmux_that_cannot_be_asked_says_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("told", "environment", "expected"),
     [
-        ("1,,variables,", {}, Clients(attached=True, far=False)),
-        ("1,1,variables,\n", {}, Clients(attached=True, far=False)),
-        ("0,,variables,", {}, Clients(attached=False, far=False)),  # driven by a program
-        ("1,,variables,linked", {}, Clients(attached=True, far=True)),
-        ("2,,variables,", {}, Clients(attached=True, far=True)),
-        ("1,2,variables,", {}, Clients(attached=True, far=True)),
-        ("0,1,variables,", {}, Clients(attached=True, far=False)),
-        ("1,,,", {}, Clients(attached=True, far=True)),  # a tmux whose formats know no variables
-        ("1,,variables,", {"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, Clients(attached=True, far=True)),
-        ("1,,variables,", {"SSH_TTY": "/dev/pts/1"}, Clients(attached=True, far=True)),
-        ("1,,variables,", {"STY": "123.pts-0.host"}, Clients(attached=True, far=True)),
-        ("1", {}, Clients(attached=True, far=True)),
+        ("1,,variables,", {}, Clients(attached=True, far=False, count=1)),
+        ("1,1,variables,\n", {}, Clients(attached=True, far=False, count=1)),
+        ("0,,variables,", {}, Clients(attached=False, far=False, count=0)),  # driven by a program
+        ("1,,variables,linked", {}, Clients(attached=True, far=True, count=1)),
+        ("2,,variables,", {}, Clients(attached=True, far=True, count=2)),
+        ("1,2,variables,", {}, Clients(attached=True, far=True, count=2)),
+        ("0,1,variables,", {}, Clients(attached=True, far=False, count=1)),
+        ("1,,,", {}, Clients(attached=True, far=True, count=1)),  # a tmux whose formats know no variables
+        ("1,,variables,", {"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, Clients(attached=True, far=True, count=1)),
+        ("1,,variables,", {"SSH_TTY": "/dev/pts/1"}, Clients(attached=True, far=True, count=1)),
+        ("1,,variables,", {"STY": "123.pts-0.host"}, Clients(attached=True, far=True, count=1)),
+        ("1", {}, Clients(attached=True, far=True, count=1)),
         ("", {}, Clients(attached=None, far=True)),
         ("no server running", {}, Clients(attached=None, far=True)),
         (None, {}, Clients(attached=None, far=True)),
