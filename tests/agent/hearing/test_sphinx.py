@@ -1,7 +1,6 @@
 """English by pocketsphinx, the real one: what it hears, and what it does not take for words."""
 
 import asyncio
-import itertools
 import os
 import platform
 import sys
@@ -19,8 +18,15 @@ from tests.support.noises import sounds_without_words
 from tests.support.questions import questions, word_errors, words
 from tests.support.speech import spoken
 
+pytestmark = pytest.mark.xdist_group("pocketsphinx")  # what is heard once is asked about several times
 SOAK = os.environ.get("SELAM_SOAK") == "1"
-QUESTION = "How do plants make food from sunlight?"
+ASKED = {
+    "slt": "What time is it in London right now?",
+    "awb": "When does the library close on Friday?",
+    "rms": "How do plants make food from sunlight?",
+    "kal16": "How long should I boil an egg?",
+}
+SHORT = "Where is the station?"
 
 
 @pytest.fixture(scope="module")
@@ -40,68 +46,66 @@ def hear(recogniser, sound, memory=None, piece=1_600):
     return heard.text, [text for text in so_far if text], memory
 
 
-@pytest.mark.timeout(300)
-async def test_questions_in_four_voices_are_heard():
-    """Twelve questions, each in one voice; all twenty in every voice with SELAM_SOAK=1, and in the benchmark."""
-    need("pocketsphinx", sphinx.available() is None)
-    listed = questions()
-    asked = {voice: listed.texts[number :: 2 * len(listed.voices)] for number, voice in enumerate(listed.voices)}
-    if SOAK:
-        asked = dict.fromkeys(listed.voices, listed.texts)
-    hearer = sphinx.hearer(workers=2)
-
-    async def errors_of(voice):
-        ears, errors = hearer.for_speaker(), 0
-        for text in asked[voice]:
-            sound = as_recorded(await asyncio.to_thread(spoken, text, voice)).tobytes()
-            listening = ears.begin("en", lambda _: None)
-            listening.feed(sound)
-            errors += word_errors(text, (await listening.heard(Utterance(sound))).text)
-        return errors
-
-    try:
-        wrong = sum(await asyncio.gather(*(errors_of(voice) for voice in listed.voices)))
-    finally:
-        await hearer.close()
-    in_all = sum(len(words(text)) for texts in asked.values() for text in texts)
-    assert 100 * wrong / in_all <= MOST_ERRORS_PERCENT
+@pytest.fixture(scope="module")
+def asked(recogniser):
+    """What is heard of a question in each voice, each a speaker who was not heard before."""
+    return {voice: hear(recogniser, as_recorded(spoken(text, voice))) for voice, text in ASKED.items()}
 
 
-def test_what_is_understood_is_told_while_somebody_speaks(recogniser):
-    text, so_far, _ = hear(recogniser, as_recorded(spoken(QUESTION, "rms")))
-    assert word_errors(QUESTION, text) <= 1
-    assert so_far
-    assert word_errors(QUESTION, so_far[-1]) <= 4
-    assert len(words(so_far[0])) < len(words(QUESTION))
+@pytest.fixture(scope="module")
+def station(recogniser):
+    """A short question, and what is heard of it."""
+    sound = as_recorded(spoken(SHORT, "kal16"))
+    return sound, hear(recogniser, sound)
 
 
-def test_an_utterance_is_heard_the_same_whoever_spoke_before(recogniser):
-    sound = as_recorded(spoken(QUESTION, "awb"))
-    first = hear(recogniser, sound)
-    hear(recogniser, as_recorded(spoken("I would like to know how the heart pumps blood.", "slt")))
+def test_a_question_in_each_of_four_voices_is_heard(asked):
+    wrong = sum(word_errors(text, asked[voice][0]) for voice, text in ASKED.items())
+    assert 100 * wrong / sum(len(words(text)) for text in ASKED.values()) <= MOST_ERRORS_PERCENT
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_twenty_questions_of_each_of_four_speakers_are_heard(recogniser):
+    listed, wrong = questions(), 0
+    for voice in listed.voices:
+        memory = None
+        for text in listed.texts:
+            heard, _, memory = hear(recogniser, as_recorded(spoken(text, voice)), memory)
+            wrong += word_errors(text, heard)
+    assert 100 * wrong / sum(len(listed.voices) * len(words(text)) for text in listed.texts) <= MOST_ERRORS_PERCENT
+
+
+def test_what_is_understood_is_told_while_somebody_speaks(asked):
+    text, so_far, _ = asked["rms"]
+    assert word_errors(ASKED["rms"], text) <= 1
+    assert word_errors(ASKED["rms"], so_far[-1]) <= 4
+    assert len(words(so_far[0])) < len(words(ASKED["rms"]))
+
+
+def test_an_utterance_is_heard_the_same_whoever_spoke_before(recogniser, station):
+    sound, first = station
+    hear(recogniser, as_recorded(spoken("Hello there.", "slt")))
     recogniser.begin("en", None)
     recogniser.feed(as_recorded(spoken("This was dropped.", "kal16")).tobytes())
     recogniser.drop()
     assert hear(recogniser, sound) == first
 
 
-def test_a_speaker_is_remembered_and_their_next_words_come_sooner(recogniser):
-    sound = as_recorded(spoken("Is there a pharmacy open at this time of night?", "rms"))
-    _, first, memory = hear(recogniser, sound)
+def test_a_speaker_is_remembered_and_their_next_words_come_sooner(recogniser, station):
+    sound, (_, first, memory) = station
     assert len(memory) == 13
     _, again, later = hear(recogniser, sound, memory)
     assert len(again) > len(first)
     assert later == pytest.approx(memory, abs=8)
 
 
-def test_zeros_before_after_and_within_change_nothing(recogniser):
-    sound = as_recorded(spoken(QUESTION, "rms"))
-    plain = hear(recogniser, sound)[0]
+def test_zeros_before_after_and_within_change_nothing(recogniser, station):
+    sound, (plain, _, _) = station
     zeros = np.zeros(16_000, np.int16)
-    assert hear(recogniser, np.concatenate((zeros, sound, zeros)))[0] == plain
     assert hear(recogniser, np.concatenate((zeros, sound, zeros)), piece=100_000)[0] == plain
-    twice = hear(recogniser, np.concatenate((sound, zeros, zeros, sound)))[0]
-    assert word_errors(f"{QUESTION} {QUESTION}", twice) <= 4
+    twice = hear(recogniser, np.concatenate((zeros, sound, zeros, zeros, sound, zeros)))[0]
+    assert word_errors(f"{SHORT} {SHORT}", twice) <= 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 160, 1_599])
@@ -114,11 +118,22 @@ def test_silence_is_no_word(recogniser):
         assert hear(recogniser, silence)[:2] == ("", [])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", range(20 if SOAK else 2))
+def test_breaths_clicks_and_noise_have_no_voice_at_any_time(seed):
+    for name, sound in sounds_without_words(seed):
+        if "cough" in name or "door" in name:  # these have a pitch, now and then; the decoder finds no words there
+            continue
+        for end in range(1_600, len(sound) + 1_600, 1_600):
+            assert not has_voice(sound[:end].tobytes()), name
+
+
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(20 if SOAK else 1))
 def test_coughs_breaths_and_noise_are_no_words_at_no_time(recogniser, seed):
-    for name, sound in itertools.islice(sounds_without_words(seed), 0 if SOAK else 1, None, 1 if SOAK else 4):
-        assert hear(recogniser, sound)[:2] == ("", []), name
+    """By default what the decoder takes for words, and what has a voice; every sound with SELAM_SOAK=1."""
+    for name, sound in sounds_without_words(seed):
+        if SOAK or name in {"2 coughs", "a breath, 0.6 s"}:
+            assert hear(recogniser, sound)[:2] == ("", []), name
 
 
 @pytest.mark.parametrize("voice", ["slt", "awb", "rms", "kal16"])
@@ -128,17 +143,20 @@ def test_the_shortest_words_have_a_voice(word, voice):
     assert has_voice(as_recorded(spoken(word, voice) // 8).tobytes())
 
 
-async def test_a_worker_hears_as_the_recogniser_does(recogniser):
-    sound = as_recorded(spoken(QUESTION, "kal16"))
-    hearer = sphinx.hearer(workers=1)
+async def test_a_worker_hears_as_the_recogniser_does(station):
+    sound, (text, _, _) = station
+    hearer, partials = sphinx.hearer(workers=1), []
     try:
-        listening = hearer.begin("en", lambda _: None)
+        listening = hearer.begin("en", partials.append)
         for at in range(0, len(sound), 320):
             listening.feed(sound[at : at + 320].tobytes())
+        async with asyncio.timeout(60):
+            while not partials:
+                await asyncio.sleep(0.01)
         heard = await asyncio.wait_for(listening.heard(Utterance(sound.tobytes())), 60)
     finally:
         await hearer.close()
-    assert word_errors(QUESTION, heard.text) <= 2
+    assert word_errors(text, heard.text) <= 1
     assert heard == Heard(heard.text, "en")
 
 
