@@ -1,4 +1,4 @@
-"""The embedded agent with engines, whole: a question as sound, through its own process, to an answer as sound."""
+"""The embedded agent with engines, whole: a question as sound to an answer as sound, twice by its own process."""
 
 import json
 
@@ -7,8 +7,10 @@ import soundfile
 
 from selam_cli.agent.hearing import sphinx
 from selam_cli.agent.language import detect
+from selam_cli.agent_settings import AgentSettings
 from selam_cli.sound.files import write_wav
 from tests.agent.conftest import server  # noqa: F401  # a fixture
+from tests.support.embedded_agent import embedded_agent
 from tests.support.needs import need, need_programs
 from tests.support.openai_server import event, refuses, replies, streams
 from tests.support.speech import correlation, spoken, trimmed
@@ -36,8 +38,11 @@ def settings(tmp_path, server, monkeypatch):  # noqa: F811  # the fixture
     return with_table
 
 
-def everything(url):
-    return {"hearing_url": url, "thinking_url": url, "thinking_model": "m", "speaking_url": url, "speaking": "openai"}
+async def ask_one_with(settings, question, *arguments):
+    """Ask an agent of the test's own process that has these engines."""
+    async with embedded_agent(settings) as agent:
+        server = agent.url.replace("http", "ws")
+        return await ask(question, "--server", server, "--voice", "aria", *arguments)
 
 
 async def test_a_question_is_heard_thought_about_and_answered_aloud(question, settings, server, tmp_path):  # noqa: F811
@@ -52,7 +57,10 @@ async def test_a_question_is_heard_thought_about_and_answered_aloud(question, se
     out = tmp_path / "reply.wav"
     status, output, errors = await ask(
         question, "--local", "--voice", "aria", "--instructions", "Be brief.", "--out", str(out),
-        environment=settings(**everything(server.base_url)),
+        environment=settings(
+            hearing_url=server.base_url, thinking_url=server.base_url, thinking_model="m",
+            speaking_url=server.base_url, speaking="openai",
+        ),
     )  # fmt: skip
     assert (status, errors) == (0, "")
     assert output == "You: What time is it?\nAgent: It is noon. Time for lunch.\n"
@@ -66,24 +74,11 @@ async def test_a_question_is_heard_thought_about_and_answered_aloud(question, se
     assert len(reply) >= 2 * len(trimmed(answer)), "two sentences, each spoken"
 
 
-async def test_with_a_key_and_no_network_it_answers_and_says_what_is_missing(question, settings, server):  # noqa: F811
-    server.answers = {HEARING: replies({"text": "What time is it?"})}
-    away = {"SELAM_API_KEY": "sk-selam-test-4711", "HTTPS_PROXY": "http://127.0.0.1:1"}
-    status, output, errors = await ask(
-        question, "--local", "--voice", "aria", environment={**settings(hearing_url=server.base_url), **away}
-    )
-    assert (status, errors) == (0, "")
-    assert "You said: What time is it?" in output
-    assert "(api.selamgpt.com cannot be reached (Nothing answers at the proxy 127.0.0.1:1). Until it can," in output
-
-
-async def test_with_a_voice_of_its_own_it_repeats_what_it_understood(question, settings, server, tmp_path):  # noqa: F811
+async def test_with_a_voice_of_its_own_it_repeats_what_it_understood(question, server, tmp_path):  # noqa: F811
     need_programs("espeak-ng")
     server.answers = {HEARING: replies({"text": "What time is it?"})}
     out = tmp_path / "reply.wav"
-    status, output, errors = await ask(
-        question, "--local", "--voice", "aria", "--out", str(out), environment=settings(hearing_url=server.base_url)
-    )
+    status, output, errors = await ask_one_with(AgentSettings(hearing_url=server.base_url), question, "--out", str(out))
     assert (status, errors) == (0, "")
     assert "You said: What time is it?" in output
     assert detect("You said: What time is it?") == "en"
@@ -91,32 +86,35 @@ async def test_with_a_voice_of_its_own_it_repeats_what_it_understood(question, s
     assert len(trimmed(samples)) / rate_hz > 1.0
 
 
-async def test_offline_english_is_heard_and_answered_with_what_pip_brings(question, settings, tmp_path):
+async def test_without_a_network_english_is_heard_and_answered_with_what_pip_brings(question, settings, tmp_path):
     need("pocketsphinx", sphinx.available() is None)
     out = tmp_path / "reply.wav"
+    away = {"SELAM_API_KEY": "sk-selam-test-4711", "HTTPS_PROXY": "http://127.0.0.1:1", "PATH": "/nowhere"}
     status, output, errors = await ask(
-        question, "--local", "--voice", "aria", "--out", str(out), environment={**settings(), "PATH": "/nowhere"}
+        question, "--local", "--voice", "aria", "--out", str(out), environment={**settings(), **away}
     )
     assert (status, errors) == (0, "")
     assert "You: what time is it\n" in output
     assert "You said: what time is it" in output
+    assert "(api.selamgpt.com cannot be reached (Nothing answers at the proxy 127.0.0.1:1). Until it can," in output
     samples, rate_hz = soundfile.read(out, dtype="int16")
     assert len(trimmed(samples)) / rate_hz > 1.0
 
 
-async def test_a_server_that_refuses_the_key_is_told_as_such(question, settings, server):  # noqa: F811
+async def test_a_server_that_refuses_the_key_is_told_as_such(question, server):  # noqa: F811
     server.answers = {HEARING: replies({"text": "What time is it?"}), THINKING: refuses(401)}
-    status, _, errors = await ask(
-        question, "--local", "--voice", "aria",
-        environment=settings(**{**everything(server.base_url), "speaking": "none"}),
-    )  # fmt: skip
+    url = server.base_url
+    settings = AgentSettings(
+        hearing_url=url, thinking_url=url, thinking_model="m", thinking_key="sk-selam-test-4711", speaking="none"
+    )
+    status, _, errors = await ask_one_with(settings, question)
     assert status == 3
     assert "API key" in errors
     assert "sk-selam" not in errors
 
 
-async def test_a_language_that_nothing_hears_is_refused_with_what_would(question, settings):
-    status, _, errors = await ask(question, "--local", "--language", "am", environment=settings(thinking="none"))
+async def test_a_language_that_nothing_hears_is_refused_with_what_would(question):
+    status, _, errors = await ask_one_with(AgentSettings(thinking="none"), question, "--language", "am")
     assert status == 6
     assert "Nothing here can hear Amharic." in errors
     assert "hearing_url" in errors
