@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from selam_cli.core.protocol import WIRE_RATE_HZ, ErrorReport
+from selam_cli.core.token_bucket import TokenBucket
 
 SPEECH_BYTES_PER_S: Final = 2 * WIRE_RATE_HZ * 4 // 3
 """Speech on the wire, in base64."""
@@ -25,7 +26,7 @@ class Limits:
     """What a client is held to; None stands for no such limit.
 
     `session_s` is a session's longest, `idle_s` the longest silence of a client in a session, `start_s` the longest
-    time a client may stay without one. `paced`: it may send no faster than an `Allowance` lets it.
+    time a client may stay without one. `paced`: it may send no faster than a `TokenBucket` lets it.
     """
 
     session_s: float | None = None
@@ -47,27 +48,12 @@ PARTING_WORDS: Final = {
 """What is told to a client that has to leave; otherwise the status in `session_ended` says enough."""
 
 
-class Allowance:
-    """What a client may still send, in seconds of speech: full at first, and refilled faster than anybody speaks."""
-
-    def __init__(self, now: float) -> None:
-        self._left_s = BURST_S
-        self._at = now
-
-    def take(self, size_bytes: int, now: float) -> bool:
-        """Count a message; False where it is more than may come."""
-        self._left_s = min(BURST_S, self._left_s + TIMES_REAL_TIME * (now - self._at))
-        self._at = now
-        self._left_s -= max(MESSAGE_COSTS_S, size_bytes / SPEECH_BYTES_PER_S)
-        return self._left_s >= 0
-
-
 class Stay:
     """One client's time at the agent. Times are of any steady clock, in seconds."""
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
-        self._allowance = Allowance(now)
+        self._may_send = TokenBucket(BURST_S, TIMES_REAL_TIME, now)
         self._heard_at = now
 
     def heard(self, size_bytes: int, now: float) -> bool:
@@ -77,7 +63,8 @@ class Stay:
 
     def keeps_pace(self, size_bytes: int, now: float) -> bool:
         """Count what a client sends, said or not; False where it sends faster than it may."""
-        return self._allowance.take(size_bytes, now) or not self._limits.paced
+        cost_s = max(MESSAGE_COSTS_S, size_bytes / SPEECH_BYTES_PER_S)
+        return self._may_send.take(cost_s, now) or not self._limits.paced
 
     def overdue(self, now: float, *, session_since: float | None, free_since: float) -> str | None:
         """Return why the client has to leave, as `session_ended` says it; None where it may stay.

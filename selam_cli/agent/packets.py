@@ -8,23 +8,19 @@ import engineio
 from aiohttp import web
 from socketio.packet import BINARY_EVENT, EVENT, Packet
 
+from selam_cli.core.packet_bounds import RESERVED_EVENTS, nests_too_much, too_large
+
 MAX_MESSAGE_BYTES: Final = 4_000_000
 """What is taken in one message. A chunk may hold a fifth of it: so whoever sends too much is told, not cut."""
 
 MAX_ATTACHMENTS: Final = 10
 """The protocol has messages with one sound at most, which may come as bytes; the library would wait for a billion."""
 
-MAX_BRACKETS: Final = 20_000
-"""Four megabytes of empty lists would unfold to a hundred."""
-
 MAX_PACKETS_A_POST: Final = 1_000
 """A hundred seconds of speech. The library takes sixteen: of a client that polls and catches up, it loses the rest."""
 
 MAX_BYTES_BEFORE_JOINING: Final = 65_536
 """In one message, of somebody who may have no key: nobody has more to say before that than that they join."""
-
-_RESERVED: Final = frozenset({"connect", "disconnect", "*"})
-"""Events by which the library tells of a connection: sent by a client they would look as if it had done so."""
 
 _FROM_CLIENTS: Final = frozenset({engineio.packet.CLOSE, engineio.packet.PONG, engineio.packet.MESSAGE})
 
@@ -34,18 +30,18 @@ class BoundedPacket(Packet):  # type: ignore[misc]  # the library has no types
 
     def decode(self, encoded_packet: Any) -> int:
         """Read it; return how many attachments follow. Raises what the library raises, and ValueError."""
-        if encoded_packet.count("[") + encoded_packet.count("{") > MAX_BRACKETS:
+        if nests_too_much(encoded_packet):
             raise ValueError("too many parts")
         count: int = super().decode(encoded_packet)
         if count > MAX_ATTACHMENTS:
             raise ValueError("too many attachments")
-        if self.packet_type in {EVENT, BINARY_EVENT} and self.data[0] in _RESERVED:
+        if self.packet_type in {EVENT, BINARY_EVENT} and self.data[0] in RESERVED_EVENTS:
             raise ValueError("a reserved name")
         return count
 
     def add_attachment(self, attachment: Any) -> bool:
         """Take one of them; return whether it was the last. Raises ValueError."""
-        if sum(map(len, self.attachments)) + len(attachment) > MAX_MESSAGE_BYTES:
+        if too_large(self.attachments, attachment, MAX_MESSAGE_BYTES):
             raise ValueError("the attachments are too large")
         return bool(super().add_attachment(attachment))
 

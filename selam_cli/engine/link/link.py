@@ -368,7 +368,7 @@ class Link:
         except MalformedPayload as error:
             self._tell.on_malformed(error)
             return
-        if not self._limiter.admits(event, message):
+        if not self._limiter.admits(event, message, asyncio.get_running_loop().time()):
             return
         if message is None:
             log.debug("unknown event %.60r", event)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from socketio.packet import BINARY_EVENT, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Packet
 
+from selam_cli.core.packet_bounds import RESERVED_EVENTS, nests_too_much, too_large
 from selam_cli.core.protocol import NAMESPACE
 
 UNREADABLE: Final = "\0unreadable"
@@ -20,12 +21,11 @@ MAX_MESSAGE_BYTES: Final = 12 * 1024 * 1024
 MAX_ATTACHMENTS: Final = 4
 """A reply's chunk has one, where it is binary."""
 
-MAX_BRACKETS: Final = 20_000
 MAX_COMMAS: Final = 100_000
-"""Twelve megabytes of empty objects would unfold to hundreds."""
+"""Twelve megabytes of numbers would unfold to many times as much."""
 
-_RESERVED: Final = frozenset({"connect", "connect_error", "disconnect", "__disconnect_final", "*"})
-"""Names that the library itself gives to what happens to a connection."""
+_RESERVED: Final = RESERVED_EVENTS | {"connect_error", "__disconnect_final"}
+"""Two more are a client's own."""
 
 
 class GuardedPacket(Packet):  # type: ignore[misc]  # the library has no types
@@ -59,7 +59,7 @@ class GuardedPacket(Packet):  # type: ignore[misc]  # the library has no types
 
     def add_attachment(self, attachment: Any) -> bool:
         """Take an attachment; tell whether it was the last. Never raises, and never holds more than a message may."""
-        if sum(map(len, self.attachments)) + len(attachment) > MAX_MESSAGE_BYTES:
+        if too_large(self.attachments, attachment, MAX_MESSAGE_BYTES):
             attachment = b""
         try:
             whole: bool = super().add_attachment(attachment)
@@ -69,7 +69,7 @@ class GuardedPacket(Packet):  # type: ignore[misc]  # the library has no types
         return whole
 
     def _read(self, encoded: Any) -> int:
-        if encoded.count("[") + encoded.count("{") > MAX_BRACKETS or encoded.count(",") > MAX_COMMAS:
+        if nests_too_much(encoded) or encoded.count(",") > MAX_COMMAS:
             raise ValueError("too many parts")
         count = super().decode(encoded) or 0
         if not self._is_sound() or count > MAX_ATTACHMENTS or (self.packet_type == BINARY_EVENT and not count):
