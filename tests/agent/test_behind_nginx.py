@@ -1,35 +1,43 @@
 """The agent behind nginx with TLS, as the README shows it."""
 
-import asyncio
-import os
 import ssl
-import subprocess
-import sys
+from contextlib import asynccontextmanager, contextmanager
+from unittest.mock import patch
 
 import aiohttp
 import pytest
 
+from selam_cli.agent.limits import PUBLIC
 from selam_cli.sound.files import read_speech, write_wav
 from tests.agent.test_official_client import assert_whole_conversation
-from tests.agent.test_process import serving
-from tests.agent.test_server import KEY, sentence
+from tests.agent.test_server import KEY, agent, sentence
 from tests.doctor.examined import examine
+from tests.support.in_process import run_beside
 from tests.support.nginx import nginx_before
 from tests.support.node import heard_by_node
 from tests.support.speech import correlation, trimmed
-from tests.test_ask import ask
+from tests.test_ask import ask, ask_as_a_process
+
+
+@asynccontextmanager
+async def agent_behind(folder, path=""):
+    """An agent for strangers, with nginx before it."""
+    folder.mkdir()
+    async with agent(limits=PUBLIC, max_sessions=20) as (url, _):
+        with nginx_before(int(url.rpartition(":")[2]), folder, path) as nginx:
+            yield nginx
+
+
+@contextmanager
+def trusting(nginx):
+    """Have commands in this process trust it: aiohttp has read SSL_CERT_FILE as it was loaded."""
+    with patch.object(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", ssl.create_default_context(cafile=nginx.certificate)):
+        yield
 
 
 @pytest.fixture
-def front(tmp_path):
-    """An agent for strangers, with nginx before it."""
-    keys, folder = tmp_path / "keys", tmp_path / "nginx"
-    keys.write_text(f"{KEY}\n")
-    folder.mkdir()
-    with (
-        serving("--keys-file", str(keys), "--limits", "--max-sessions", "20") as url,
-        nginx_before(int(url.rpartition(":")[2]), folder) as nginx,
-    ):
+async def front(tmp_path):
+    async with agent_behind(tmp_path / "nginx") as nginx:
         yield nginx
 
 
@@ -47,51 +55,34 @@ async def test_the_official_client_holds_a_whole_conversation_through_it(front, 
 async def test_our_own_client_talks_through_it_and_trusts_only_a_certificate_that_it_knows(front, tmp_path):
     question, answer = tmp_path / "question.wav", tmp_path / "answer.wav"
     write_wav(str(question), sentence(), 16_000)
-    command = [sys.executable, "-m", "selam_cli", "ask", str(question), "--out", str(answer),
-               "--server", front.url.replace("https", "wss")]  # fmt: skip
-
-    async def ask(**environment):
-        process = await asyncio.create_subprocess_exec(
-            *command, env={**os.environ, "SELAM_API_KEY": KEY, **environment},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        output, errors = await asyncio.wait_for(process.communicate(), 90)
-        return process.returncode, output.decode() + errors.decode()
-
-    status, said = await ask()
+    arguments = (str(question), "--out", str(answer), "--server", front.url.replace("https", "wss"))
+    status, _, errors = await ask(*arguments, environment={"SELAM_API_KEY": KEY})
     assert status == 4
-    assert "is signed by itself" in said
-    status, said = await ask(SSL_CERT_FILE=str(front.certificate))
-    assert status == 0, said
+    assert "is signed by itself" in errors
+    environment = {"SELAM_API_KEY": KEY, "SSL_CERT_FILE": str(front.certificate)}
+    status, _, errors = await ask_as_a_process(*arguments, environment=environment)
+    assert (status, errors) == (0, "")
     assert correlation(trimmed(sentence()), read_speech(str(answer)))[0] >= 0.99
 
 
 async def test_below_a_path_it_is_reached_by_its_whole_address_and_the_doctor_goes_there_too(tmp_path):
-    keys, folder = tmp_path / "keys", tmp_path / "nginx"
-    keys.write_text(f"{KEY}\n")
-    folder.mkdir()
     question, answer = tmp_path / "question.wav", tmp_path / "answer.wav"
     write_wav(str(question), sentence(), 16_000)
-    with (
-        serving("--keys-file", str(keys)) as url,
-        nginx_before(int(url.rpartition(":")[2]), folder, "/voice") as front,
-    ):
+    async with agent_behind(tmp_path / "nginx", "/voice") as front:
         address = front.url.replace("https", "wss") + "/voice"
         environment = {"SELAM_API_KEY": KEY, "SSL_CERT_FILE": str(front.certificate)}
-        status, _, errors = await ask(str(question), "--out", str(answer), "--server", address, environment=environment)
-        assert (status, errors) == (0, "")
         examined = await examine("--server", address, environment=environment)
         assert examined.status_of("server.session") == "ok"
         assert f"go to {address}." in examined.said("server.address")
-        login = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "selam_cli", "login", "--server", address,
-            env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        said, _ = await asyncio.wait_for(login.communicate(KEY.encode()), 60)
-        assert f"{address} accepted the key." in said.decode()
-        status, _, errors = await ask(str(question), "--server", front.url, environment=environment)
-        assert status == 4, "at the root there is none"
-        assert "404" in errors
+        with trusting(front):
+            to_file = ("--out", str(answer))
+            status, _, errors = await ask(str(question), *to_file, "--server", address, environment=environment)
+            assert (status, errors) == (0, "")
+            login = await run_beside("login", "--server", address, stdin=KEY.encode(), environment=environment)
+            assert f"{address} accepted the key." in login.output.decode()
+            status, _, errors = await ask(str(question), "--server", front.url, environment=environment)
+            assert status == 4, "at the root there is none"
+            assert "404" in errors
     assert correlation(trimmed(sentence()), read_speech(str(answer)))[0] >= 0.99
 
 
