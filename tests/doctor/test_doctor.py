@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import pytest
+
 from selam_cli import __version__
-from tests.doctor.examined import examine
+from selam_cli.cli import run
+from selam_cli.doctor import command, key
+from tests.doctor.examined import NOBODY, PATIENCE_S, examine, look_at
 from tests.support.voice_server import voice_server
 
 CANARY = "sk-selam-test-canary-0123456789"
@@ -44,18 +51,19 @@ async def test_the_embedded_agent_is_started_talked_with_and_ended(a_file):
     assert "key.accepted" not in seen.checks
 
 
-async def test_a_wrong_setting_is_told_with_its_line_and_the_rest_is_examined_all_the_same(tmp_path, a_file):
+async def test_a_wrong_setting_is_told_with_its_line_and_the_rest_is_examined_all_the_same(tmp_path):
     config = tmp_path / "config.toml"
     config.write_text('voice = "aria"\nvad_threshold = "loud"\n')
-    seen = await examine("--local", *a_file, environment={"SELAM_CONFIG": str(config)})
+    async with voice_server() as server:
+        seen = await look_at("folders", "server", server=server.url, environment={"SELAM_CONFIG": str(config)})
     assert seen.status == 2
     assert "line 2" in seen.said("settings.file")
     assert seen.status_of("server.session") == "ok"
 
 
-async def test_a_wrong_flag_is_wrong_usage_and_nothing_is_examined():
-    seen = await examine("--local", "--server", "ws://127.0.0.1")
-    assert (seen.status, seen.raw) == (2, "")
+def test_a_wrong_flag_is_wrong_usage_and_nothing_is_examined(capsys):
+    assert run(["doctor", "--json", "--local", "--server", "ws://127.0.0.1"]) == 2
+    assert capsys.readouterr().out == ""
 
 
 async def test_what_fails_or_warns_has_a_remedy(a_file):
@@ -82,31 +90,33 @@ async def test_no_key_of_any_source_is_told_or_logged(tmp_path, a_file):
         address = server.url.replace("ws://", "ws://me:password-canary-2@")
         environment = {**secrets, "SELAM_CONFIG": str(config), "SELAM_DEBUG": "1"}
         seen = await examine("--server", address, *a_file, environment=environment)
-    assert seen.status_of("key.accepted") == "failed"
+    assert (seen.status, seen.status_of("key.accepted")) == (3, "failed")
     logs = "".join(path.read_text() for path in Path(os.environ["XDG_STATE_HOME"]).rglob("*") if path.is_file())
     for text in (seen.raw, seen.errors, logs):
         assert "canary" not in text
 
 
-async def test_a_key_store_that_never_answers_costs_a_warning(a_file, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import time\nfrom selam_cli.doctor import key\nkey.known_key = lambda _environment, _server: time.sleep(600)\n"
-    )
-    path = f"{tmp_path}{os.pathsep}{Path.cwd()}"
+async def test_a_key_store_that_never_answers_costs_a_warning(monkeypatch):
+    answers = threading.Event()
+    monkeypatch.setattr(command, "KEY_WITHIN_S", 0.1)
+    monkeypatch.setattr(key, "known_key", lambda _environment, _server: answers.wait(60))
     async with voice_server() as server:
-        seen = await examine("--server", server.url, *a_file, environment={"PYTHONPATH": path})
+        seen = await look_at("key", "server", server=server.url)
+    answers.set()
     assert seen.status_of("key.source") == "warning"
     assert seen.status_of("server.session") == "ok"
 
 
-def test_for_a_person_it_is_plain_lines_without_colours_in_a_poor_locale_too(a_file):
+async def test_for_a_person_it_is_plain_lines_without_colours_in_a_poor_locale_too(a_file):
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "selam_cli", "doctor", "--local", *a_file],
-        env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
-    told = ended.stdout.decode("utf-8", "replace")
-    assert ended.returncode == 0, told + ended.stderr.decode()
+    async with voice_server() as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "selam_cli", "doctor", "--server", server.url, *a_file,
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    told = output.decode("utf-8", "replace")
+    assert process.returncode == 0, told + errors.decode()
     assert told.startswith(f"selam-voice  {__version__}")
     assert "\x1b" not in told
     assert "Nothing failed." in told.splitlines()[-1]
@@ -115,9 +125,26 @@ def test_for_a_person_it_is_plain_lines_without_colours_in_a_poor_locale_too(a_f
 def test_without_a_terminal_nothing_of_textual_is_loaded(a_file):
     code = "import sys; from selam_cli.cli import run; run(sys.argv[1:]); print('LOADED', *sys.modules)"
     ended = subprocess.run(
-        [sys.executable, "-c", code, "doctor", "--json", "--local", *a_file],
+        [sys.executable, "-c", code, "doctor", "--json", *NOBODY, *a_file],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     loaded = set(ended.stdout.rpartition("LOADED")[2].split())
     assert "selam_cli.doctor.command" in loaded
     assert not loaded & {"textual", "sounddevice", "miniaudio", "pocketsphinx", "sherpa_onnx"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are a POSIX thing")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+async def test_a_signal_ends_the_examination_with_its_status(name):
+    """That the terminal is then as it was, tests/doctor/test_terminal.py shows."""
+    number = getattr(signal, name)
+    examining = asyncio.ensure_future(asyncio.Event().wait())
+    status = command._status_of_signals(examining)
+    try:
+        os.kill(os.getpid(), number)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(examining, PATIENCE_S)
+    finally:
+        for known in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            asyncio.get_running_loop().remove_signal_handler(known)
+    assert status == [128 + number]

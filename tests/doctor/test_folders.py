@@ -7,15 +7,15 @@ import subprocess
 import sys
 
 from selam_cli.doctor.folders import _folder
-from tests.doctor.examined import examine
+from tests.doctor.examined import look_at
 from tests.support.needs import need, need_programs
 
 
-async def test_a_file_in_a_folders_place_is_told_for_each_of_them(a_file, tmp_path):
+async def test_a_file_in_a_folders_place_is_told_for_each_of_them(tmp_path):
     block = tmp_path / "block"
     block.write_text("")
     places = {name: str(block / "below") for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
-    seen = await examine("--local", *a_file, environment=places)
+    seen = await look_at("folders", environment=places)
     assert seen.status == 2, "the settings file cannot be read"
     assert [seen.status_of(name) for name in ("folders.config", "folders.data", "log.file")] == ["failed"] * 3
     assert str(block) in seen.said("log.file")
