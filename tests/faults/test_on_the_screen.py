@@ -25,7 +25,7 @@ async def test_speech_that_was_kept_while_the_server_was_dead_is_shown_and_one_k
         await asyncio.to_thread(terminal.wait_for, lambda: terminal.flags & EVENT_TYPES, "event types")
         await shows("READY")
         terminal.press(" ")
-        await server.until(lambda: server.sessions[-1])
+        await terminal.while_played(server.until(lambda: server.sessions[-1]))
         server.kill()
         await shows("What you say is recorded")
         terminal.release(" ")

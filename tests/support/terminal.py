@@ -6,6 +6,7 @@ would: a kitty-like one tells repeats and releases for as long as it is asked to
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -19,13 +20,15 @@ import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyte
 
 PATIENCE_S = float(os.environ.get("SELAM_TEST_PATIENCE_S", "100"))
 EVENT_TYPES, ALL_KEYS, TEXT = 2, 8, 16
+SYNCHRONISED = 2026
+"""The mode that is on while an update of the screen is written (DEC private mode 2026, synchronized output)."""
 
 _OWN_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
@@ -183,12 +186,24 @@ class Terminal:
         return os.read(self.slave, 4_096)
 
     def wait_for(self, condition: Callable[[], object], what: str = "") -> None:
-        """Play the terminal until a condition holds; fails with the screen where it does not come."""
+        """Play the terminal until a condition holds; fails with the screen where it does not come.
+
+        What stands there of an update that is still being written is not looked at, where its end is told.
+        """
         end = time.monotonic() + PATIENCE_S
-        while not condition():
-            if not self._play(0.05) and self.process.poll() is not None and not condition():
+        while SYNCHRONISED in self.modes_on or not condition():
+            if not self._play(0.05) and self.process.poll() is not None:
+                if condition():
+                    return
                 raise AssertionError(f"the program ended with {self.process.returncode}: {what}\n{self.text}")
             assert time.monotonic() < end, f"this did not come: {what}\n{self.watched_text}\n{self.text}"
+
+    async def while_played(self, awaited: Awaitable[object]) -> None:
+        """Wait for what the program does elsewhere; a terminal that is not read meanwhile would soon hold it up."""
+        waiting = asyncio.ensure_future(awaited)
+        while not waiting.done():
+            await asyncio.to_thread(self.play_for, 0.05)
+        await waiting
 
     def wait_for_text(self, text: str) -> None:
         """Play the terminal until a text stands on the screen."""
@@ -394,7 +409,7 @@ class Terminal:
             return True
         if found.re is _QUESTION:
             if self.kitty:
-                self.send(f"\x1b[?{found[1].decode()};{2 if found[1] == b'2026' else 0}$y".encode())
+                self.send(f"\x1b[?{found[1].decode()};{2 if int(found[1]) == SYNCHRONISED else 0}$y".encode())
             return True  # a legacy terminal stays silent
         if self.kitty:
             self._keyboard_flags(found[1], int(found[2] or 0), int(found[3] or 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from tests.support.terminal import (
     left_as_found,
 )
 
+IS_SOAK = os.environ.get("SELAM_SOAK") == "1"
+
 
 def keys(profile: Profile, *options: str) -> Terminal:
     program = [sys.executable, "-m", "selam_cli", "keys", *options]
@@ -35,11 +38,9 @@ def test_where_releases_are_told_it_says_so_and_shows_them(profile):
     with keys(profile) as terminal:
         terminal.wait_for_text("says that it tells when a key is let go")
         terminal.hold(" ", 1.0)
-        terminal.wait_for_text("let go after")
-        assert "Push to talk: hold space." in terminal.text
-        assert "pressed" in terminal.text
-        assert "the microphone opens" in terminal.text
-        assert "the microphone closes" in terminal.text
+        terminal.wait_for_text("the microphone closes")
+        for told in ("Push to talk: hold space.", "pressed", "the microphone opens", "let go after"):
+            assert told in terminal.text
         terminal.tap("ሰ")
         terminal.tap("up")
         terminal.wait_for_text("ሰ ")
@@ -56,11 +57,10 @@ def test_where_each_repeat_is_told_as_a_release_and_a_press_it_says_so():
     with keys(KONSOLE_ON_X11) as terminal:
         terminal.wait_for_text("says that it tells when a key is let go")
         terminal.hold(" ", 1.2)
-        terminal.wait_for_text("let go after")
+        terminal.wait_for_text("the microphone closes")  # before, half of a repeat may be shown as a release
+        terminal.wait_for_text("It tells each repeat of a held key as a release and a press")
         assert terminal.text.count("let go after") == 1
         assert "repeated in pairs" in terminal.text
-        assert "the microphone closes" in terminal.text
-        terminal.wait_for_text("It tells each repeat of a held key as a release and a press")
         terminal.press("ctrl+c")
         assert terminal.wait_for_exit() == 0
 
@@ -71,14 +71,16 @@ def test_where_they_are_inferred_it_shows_what_it_learned():
         terminal.hold(" ", 2.0)
         terminal.wait_for_text("the microphone closes (inferred)")
         terminal.wait_for_text("A release is noticed")
-        assert "Push to talk: hold space (release inferred)." in terminal.text
-        assert "Auto-repeat: first after" in terminal.text
+        terminal.wait_for_text("Push to talk: hold space (release inferred).")
+        terminal.wait_for_text("Auto-repeat: first after")
         terminal.press("ctrl+c")
         assert terminal.wait_for_exit() == 0
         assert left_as_found(terminal)
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL, signal.SIGSEGV])
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, signal.SIGKILL, *[signal.SIGTERM, signal.SIGQUIT, signal.SIGSEGV] * IS_SOAK]
+)
 def test_whatever_ends_it_the_terminal_is_left_as_it_was(number):
     with Terminal(["/bin/sh", "-c", '"$@"; cat', "sh", sys.executable, "-m", "selam_cli", "keys"], kitty=True) as shell:
         shell.wait_for_text("says that it tells when a key is let go")
