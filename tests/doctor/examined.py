@@ -42,29 +42,20 @@ class Examined:
         return f"{self.checks[name]['text']} {self.checks[name]['remedy']}"
 
 
-async def start(*arguments: str, environment: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+async def examine(*arguments: str, environment: Mapping[str, str] | None = None) -> Examined:
+    """Run it to its end."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "selam_cli", "doctor", "--json", *arguments,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **(environment or {})},
     )  # fmt: skip
-
-
-async def examine(*arguments: str, environment: Mapping[str, str] | None = None) -> Examined:
-    """Run it to its end."""
-    return await finish(await start(*arguments, environment=environment))
-
-
-async def finish(process: asyncio.subprocess.Process, before: bytes = b"") -> Examined:
-    """Wait for the end of one that was started; `before` is what was read of it already."""
     try:
         output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     finally:
         if process.returncode is None:
             process.kill()
-    raw = (before + output).decode()
-    lines = [json.loads(line) for line in raw.splitlines()]
-    return Examined(process.returncode, lines, raw, errors.decode())
+    raw = output.decode()
+    return Examined(process.returncode, [json.loads(line) for line in raw.splitlines()], raw, errors.decode())
 
 
 async def look_at(
