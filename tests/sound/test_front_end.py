@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from selam_cli.sound.front_end import ECHO_FRAMES, FRAME, FrontEnd
 from selam_cli.sound.reference import RenderReference
+from tests.support.sound_libraries import IN_A_SOAK
 from tests.support.speech import correlation, spoken
 
 echo = pytest.importorskip("selam_cli.sound.echo", reason="livekit has no wheel for this machine")
@@ -115,8 +116,12 @@ def test_after_a_gap_nothing_of_what_was_before_comes_out():
     assert set(out) == {5}
 
 
-@pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
-@pytest.mark.parametrize("delay_ms", [40, 120])
+@pytest.mark.parametrize(
+    ("delay_ms", "rate_hz"),
+    [(delay_ms, rate_hz) for delay_ms in (40, 120) for rate_hz in (16_000, 44_100, 48_000)]
+    if IN_A_SOAK
+    else [(40, 44_100), (120, 48_000)],
+)
 def test_the_echo_is_removed(delay_ms, rate_hz):
     far = np.tile(spoken(FAR, "rms"), 2)
     t = np.arange(len(far) * rate_hz // RATE) * RATE / rate_hz
