@@ -2,8 +2,6 @@
 
 import errno
 import hashlib
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -13,6 +11,7 @@ from selam_cli.agent import download as downloading
 from selam_cli.agent.download import download
 from selam_cli.agent.models import MODELS, OMNILINGUAL, Model, ModelFile
 from selam_cli.errors import ConnectionFailed, SelamError
+from tests.support.in_process import run_here
 from tests.support.proxies import proxy
 
 WHOLE = bytes(range(256)) * 8_000
@@ -235,19 +234,18 @@ def test_what_is_published_is_pinned():
 
 
 def models(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "selam_cli", "models", *arguments], capture_output=True, text=True, check=False
-    )
+    status, output, errors = run_here("models", *arguments)
+    return status, output.decode(), errors.decode()
 
 
 def test_the_command_lists_them_and_knows_no_others():
-    listed = models()
-    assert listed.returncode == 0
-    assert "selam-voice models omnilingual" in listed.stdout
-    assert "365 MB" in listed.stdout
-    unknown = models("nonsense")
-    assert unknown.returncode == 2
-    assert "omnilingual" in unknown.stderr
+    status, listed, _ = models()
+    assert status == 0
+    assert "selam-voice models omnilingual" in listed
+    assert "365 MB" in listed
+    status, _, errors = models("nonsense")
+    assert status == 2
+    assert "omnilingual" in errors
 
 
 def test_the_command_is_content_with_what_is_here():
@@ -256,7 +254,7 @@ def test_the_command_is_content_with_what_is_here():
     for file in OMNILINGUAL.files:
         with (folder / file.name).open("wb") as whole:
             whole.truncate(file.size_bytes)
-    done = models("omnilingual")
-    assert done.returncode == 0
-    assert str(folder) in done.stdout
-    assert str(folder) in models().stdout
+    status, done, _ = models("omnilingual")
+    assert status == 0
+    assert str(folder) in done
+    assert str(folder) in models()[1]

@@ -26,6 +26,7 @@ SOAK = os.environ.get("SELAM_SOAK") == "1"
 SHORT_ANSWER = ANSWER if SOAK else ANSWER.partition(", and there")[0]
 QUESTION = "Hello there."
 WAYS = ("Stop.", "Stop, please.", "Please stop.")
+VOICES = ("kal16", "slt", "awb")
 ECHO = 0.1
 """−20 dB."""
 
@@ -72,9 +73,8 @@ async def is_stopped(user, word: np.ndarray) -> bool:
 
 @pytest.mark.timeout(300)
 async def test_stop_over_a_reply_stops_it(server):  # noqa: F811
-    """Of each way and each voice some, six in all; every way in every voice with SELAM_SOAK=1."""
-    ways_and_voices = itertools.product(enumerate(WAYS), enumerate(questions().voices))
-    recordings = [(way, voice) for (row, way), (column, voice) in ways_and_voices if SOAK or (row + column) % 2 == 0]
+    """Each way once, in three voices; every way in every voice with SELAM_SOAK=1."""
+    recordings = list(itertools.product(WAYS, questions().voices) if SOAK else zip(WAYS, VOICES, strict=True))
     free = asyncio.Semaphore(AT_ONCE)
     async with embedded_agent(with_a_voice(server, None)) as agent:
 
@@ -115,8 +115,9 @@ async def test_a_replys_own_echo_never_stops_it_nor_begins_a_turn(server):  # no
         embedded_agent(with_a_voice(server, None)) as offline,
         embedded_agent(with_a_voice(server, loud)) as with_a_loud_server,
     ):
-        replies_heard = [(offline, "aria"), (offline, "andrew"), (offline, "alloy"), (with_a_loud_server, "aria")]
+        voices = ["andrew", "aria", "alloy"] if SOAK else ["andrew"]
+        replies_heard = [*((offline, voice) for voice in voices), (with_a_loud_server, "aria")]
         understood = await asyncio.gather(*(reply_with_its_echo(agent.url, voice) for agent, voice in replies_heard))
         assert [len(texts) for texts in understood] == [1] * len(replies_heard), "the question, and no echo"
-        assert await offline.turns() == {"answered": 3}
+        assert await offline.turns() == {"answered": len(voices)}
         assert await with_a_loud_server.turns() == {"answered": 1}

@@ -78,8 +78,9 @@ async def test_a_long_utterance_is_heard_in_stretches_and_whole(tiny_model, hear
 
 async def test_what_has_no_voice_is_not_asked_about(tiny_model, hearer):
     noise = np.random.default_rng(1).normal(0, 3_000, 2 * RATE_HZ).astype("<i2").tobytes()
+    ears = hearer(tiny_model)
     for silence in (b"", bytes(RATE_HZ), noise):
-        assert (await heard(hearer(tiny_model), silence)).text == ""
+        assert (await heard(ears, silence)).text == ""
 
 
 def test_stretches_lose_nothing_and_end_where_it_is_quietest():

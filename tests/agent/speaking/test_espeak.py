@@ -27,7 +27,11 @@ HELLO = {
     "en": "Hello, how are you? Today is a very good day. I went to the market and bought coffee.",
     "ti": "ከመይ ኣለኻ፧ ሎሚ ጽቡቕ መዓልቲ እዩ። ናብ ዕዳጋ ከይደ ቡን ገዚአ።",
 }
+GREETING = "Hello, how are you?"
 LONG = HELLO["en"] * 4
+MANY = 2 * max(espeak_program.AT_ONCE, espeak_process.AT_ONCE)
+SOAK = os.environ.get("SELAM_SOAK") == "1"
+ONE_OF_EACH = [next(name for name in VOICES if VOICES[name].gender == gender) for gender in ("f", "m")]
 OTHERS = frozenset()
 
 
@@ -111,7 +115,7 @@ async def test_each_language_is_spoken_at_an_even_level_and_without_clipping(voi
         with pytest.raises(EngineFault, match=r"version 1\.52"):
             await said(voice, HELLO[language], language)
         return
-    for name in VOICES:
+    for name in VOICES if SOAK else ONE_OF_EACH:
         samples = await said(voice, HELLO[language], language, name)
         assert 3 < len(samples) / 16_000 < 9
         assert abs(level_dbfs(samples) - LOUDNESS_DBFS) < 1.5, name
@@ -120,7 +124,7 @@ async def test_each_language_is_spoken_at_an_even_level_and_without_clipping(voi
 
 async def test_women_speak_higher_than_men(voice):
     women, men = [
-        [pitch_hz(await said(voice, HELLO["en"], "en", name)) for name in VOICES if VOICES[name].gender == gender]
+        [pitch_hz(await said(voice, GREETING, "en", name)) for name in VOICES if VOICES[name].gender == gender]
         for gender in ("f", "m")
     ]
     assert min(women) > 150 > max(men)
@@ -162,7 +166,7 @@ async def test_somali_is_refused_and_never_spelled(voice):
 
 
 async def test_a_sentence_without_end_is_spoken_whole(voice):
-    once, thrice = [await said(voice, "word " * count, "en") for count in (100, 300)]
+    once, thrice = [await said(voice, "word " * count, "en") for count in (40, 120)]
     assert len(thrice) > 2.8 * len(once)
 
 
@@ -184,7 +188,7 @@ async def test_cancelling_at_any_moment_leaves_a_voice(voice):
 
 async def test_many_at_once_are_all_served_whole(voice):
     alone = await said(voice, HELLO["am"], "am")
-    together = await asyncio.gather(*(said(voice, HELLO["am"], "am") for _ in range(12)))
+    together = await asyncio.gather(*(said(voice, HELLO["am"], "am") for _ in range(MANY)))
     assert all(is_as_long(samples, alone) for samples in together)
 
 
@@ -200,7 +204,7 @@ async def test_one_who_does_not_listen_on_keeps_no_process_from_others(voice):
 
 async def test_the_library_serves_many_with_few_processes(by_library):
     synthesizer = Espeak([by_library])
-    speaking = asyncio.gather(*(said(synthesizer, HELLO["en"], "en") for _ in range(12)))
+    speaking = asyncio.gather(*(said(synthesizer, GREETING, "en") for _ in range(MANY)))
     counts = set()
     while not speaking.done():
         counts.add(len(children()))
