@@ -359,7 +359,14 @@ async def test_the_greeting_comes_after_the_namespace_is_up_and_nothing_is_compr
         assert socket.compress == 0
 
 
-async def test_a_client_that_floods_and_takes_no_answer_is_let_go():
+async def test_a_client_that_floods_and_takes_no_answer_is_let_go(monkeypatch):
+    listen = sockets.socket.listen
+
+    def listen_and_send_little(self, *waiting):
+        self.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, 4_096)  # the connections' as well, or it grows to MBs
+        listen(self, *waiting)
+
+    monkeypatch.setattr(sockets.socket, "listen", listen_and_send_little)
     wrong = f'42{protocol.NAMESPACE},["control",{{"action":"{"x" * 200}"}}]'
     async with agent() as (url, _), bare_socket(url) as socket, caller(url) as other:
         await other.until("connected")
