@@ -26,6 +26,9 @@ for variable in (
     # Where somebody runs the tests, and in which colours, is nothing to them. Before Textual is loaded: it reads some.
     os.environ.pop(variable, None)
 
+# Nor does this Python forget what it compiles: each process of the tests would rewrite all their files anew, for 7 s.
+sys.dont_write_bytecode = False
+
 # A name server that answers nobody is not waited for: what tests look up is on this machine, or nowhere.
 os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:1")
 

@@ -155,7 +155,10 @@ class Terminal:
     @property
     def text(self) -> str:
         """What stands on the screen."""
-        return "\n".join(self.display.display)
+        # As `display.display` gives it, in less than half the time: a wide character's second cell has no text.
+        columns = range(self.display.columns)
+        rows = (self.display.buffer[row] for row in range(self.display.lines))
+        return "\n".join("".join(row[column].data for column in columns) for row in rows)
 
     @property
     def alternate(self) -> bool:
