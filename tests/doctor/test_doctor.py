@@ -67,7 +67,9 @@ def test_a_wrong_flag_is_wrong_usage_and_nothing_is_examined(capsys):
 
 
 async def test_what_fails_or_warns_has_a_remedy(a_file):
-    seen = await examine("--server", "ws://127.0.0.1:9", *a_file, environment={"SELAM_CONFIG": "/nowhere/x.toml"})
+    everything = [topic.id for topic in command.TOPICS]
+    lost = {"SELAM_CONFIG": "/nowhere/x.toml"}
+    seen = await look_at(*everything, server=NOBODY[1], input=a_file[1], output="null", environment=lost)
     assert seen.status == 2
     bad = [check for check in seen.checks.values() if check["status"] in {"failed", "warning"}]
     assert {"settings.file", "server.connection"} <= {check["id"] for check in bad}
