@@ -15,6 +15,7 @@ from selam_cli import tunnel
 from selam_cli.sound.files import write_wav
 from tests.engine.link.test_refusals import SECRET, failure_at
 from tests.support.certificates import certificate
+from tests.support.in_process import run_beside
 from tests.support.proxies import proxy
 from tests.support.talker import tone
 from tests.support.voice_server import voice_server
@@ -36,9 +37,21 @@ def named(kind, port, login=None):
     return f"{kind}://{who}127.0.0.1:{port}"
 
 
+def arguments_for(question, url, *options):
+    return ("ask", question, "--insecure", "--server", url, *options)
+
+
 async def ask(question, url, *options, **environment):
+    ended = await run_beside(
+        *arguments_for(question, url, *options), environment={"SELAM_API_KEY": SECRET, **environment}
+    )
+    return ended.status, ended.output.decode(), ended.errors.decode()
+
+
+async def ask_in_a_process(question, url, **environment):
+    """Which certificates are trusted is looked up once a process."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "selam_cli", "ask", question, "--insecure", "--server", url, *options,
+        sys.executable, "-m", "selam_cli", *arguments_for(question, url),
         env={**os.environ, "SELAM_API_KEY": SECRET, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     output, errors = await asyncio.wait_for(process.communicate(), 60)
@@ -78,14 +91,14 @@ async def test_with_tls_the_proxy_sees_nothing_but_where_to_and_the_certificate_
         async with proxy(front.sockets[0].getsockname()[1], tls=own.context if kind == "https" else None) as between:
             trusting = {"HTTPS_PROXY": named(kind, between.port), "SSL_CERT_FILE": str(own.file)}
             answered = asyncio.create_task(answer_when_silent(server))
-            status, output, errors = await ask(question, "wss://voice.example.org", **trusting)
+            status, output, errors = await ask_in_a_process(question, "wss://voice.example.org", **trusting)
             assert (status, errors) == (0, "")
             await answered
             assert "Agent: Time to go." in output
             assert set(between.asked) == {"voice.example.org:443"}
             assert all("\r\nHost: voice.example.org:443\r\n" in head for head in between.heads)
             assert SECRET not in "".join(between.heads)
-            status, _, errors = await ask(question, "wss://elsewhere.example.org", **trusting)
+            status, _, errors = await ask_in_a_process(question, "wss://elsewhere.example.org", **trusting)
         front.close()
     assert status == 4
     assert "The certificate of wss://elsewhere.example.org belongs to another host." in errors
