@@ -161,13 +161,15 @@ async def test_a_signal_ends_the_session_properly(question):
 async def test_each_signal_has_its_status(name, status):
     left_with: asyncio.Queue[int] = asyncio.Queue()
     loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     end_on_signals(loop, left_with.put_nowait)
     try:
         signal.raise_signal(getattr(signal, name))
         assert await asyncio.wait_for(left_with.get(), 60) == status
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
 
 async def test_end_of_input_is_quit(question):
