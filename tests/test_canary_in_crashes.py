@@ -64,7 +64,7 @@ main()
 
 @pytest.mark.parametrize(
     ("module", "name", "method", "replacement"),
-    [("link.link", "Link", "_hold_session", "broken"), ("engine", "VoiceEngine", "_start_link", "broken_now")],
+    [("link.link", "Link", "_attempt", "broken"), ("engine", "VoiceEngine", "_start_link", "broken_now")],
 )
 async def test_a_crash_of_the_engine(environment, question, module, name, method, replacement):
     code = ENGINE_CRASH.format(module=module, name=name, method=method, replacement=replacement)

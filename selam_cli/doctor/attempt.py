@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from selam_cli.core.protocol import Action, Connected, Control, ControlAck, ServerMessage, StartSession
-from selam_cli.engine.link.link import Link, LinkCallbacks
+from selam_cli.engine.link.callbacks import LinkCallbacks
+from selam_cli.engine.link.link import Link
 from selam_cli.engine.link.refusals import connection_failure
 from selam_cli.engine.target import Target
 from selam_cli.errors import SelamError, SessionError

@@ -28,7 +28,8 @@ from selam_cli.engine.commands import Command, Verb
 from selam_cli.engine.conversation import Conversation
 from selam_cli.engine.devices import Devices
 from selam_cli.engine.event_log import EventLog
-from selam_cli.engine.link.link import Link, LinkCallbacks
+from selam_cli.engine.link.callbacks import LinkCallbacks
+from selam_cli.engine.link.link import Link
 from selam_cli.engine.link.refusals import SessionOver
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.engine.target import Target

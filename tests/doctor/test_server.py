@@ -18,7 +18,7 @@ from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from selam_cli.doctor import attempt
-from selam_cli.engine.link import link
+from selam_cli.engine.link import connection
 from tests.doctor.examined import Examined, look_at
 from tests.support.needs import need, need_programs
 from tests.support.proxies import proxy
@@ -164,7 +164,7 @@ async def test_a_web_server_that_is_no_voice_agent(status):
 
 
 async def test_a_server_that_accepts_and_never_answers(monkeypatch):
-    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.5)
 
     async def silent(reader, writer):
         await reader.read()

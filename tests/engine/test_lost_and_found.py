@@ -14,7 +14,7 @@ from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioChunk, EndSession, StartSession
 from selam_cli.engine import events, undelivered
 from selam_cli.engine.capture import Utterance
-from selam_cli.engine.link import link, liveness
+from selam_cli.engine.link import link, liveness, policy
 from tests.engine.test_conversation import answer, speech_of
 from tests.support.recording_server import recording_server
 from tests.support.talker import talker, tone
@@ -332,7 +332,7 @@ async def test_each_reason_is_told_once_an_outage(server):
 
 
 async def test_waits_grow_from_half_a_second_to_eight_also_for_a_server_that_greets_and_drops(server, monkeypatch):
-    monkeypatch.setattr(link.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(link.random, "random", lambda: 1.0)
     waits = []
 
     def drop(event, _):
@@ -341,13 +341,12 @@ async def test_waits_grow_from_half_a_second_to_eight_also_for_a_server_that_gre
         return None
 
     server.on_message = drop
+    monkeypatch.setattr(policy.RetryPolicy, "hurried", lambda _: None)  # the test's hurry is not to shorten the waits
     async with talker(server.url) as user:
         for attempt in range(1, 8):
             waits.append((await user.until(events.Reconnecting, count=attempt)).in_seconds)
-            user.engine._link._hurry.set()
-            user.engine._link._waits = attempt  # a hurry makes the waits short again; this one is the test's
+            user.engine._link.hurry()
             await server.until(lambda attempt=attempt: len(server.sids) > attempt)
-            user.engine._link._waits = attempt
     assert waits == [0.5, 1, 2, 4, 8, 8, 8]
 
 
@@ -475,9 +474,8 @@ async def test_an_idle_connection_is_tried_and_one_that_is_half_open_is_lost(ser
     monkeypatch.setattr(liveness, "PROBE_LOST_S", 0.75)
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
-        beats = user.engine._link._client.eio.ws.on_frame.__self__
-        monkeypatch.setattr(beats, "_on_frame", lambda _: None)
-        user.engine._link._client.eio.ws.on_frame = None  # as if the cable were cut: what comes is not heard
+        socket = user.engine._link._connection._client.eio.ws
+        socket.on_frame = None  # as if the cable were cut: what comes is not heard
         await user.until(events.SessionStarted, count=2)
     assert "stalled" not in codes(user), "nobody lost a word"
 

@@ -5,7 +5,7 @@ import pytest
 from selam_cli.core import protocol
 from selam_cli.core.protocol import ReplyChunk, Response
 from selam_cli.engine import controls, conversation, events
-from selam_cli.engine.link import link
+from selam_cli.engine.link import connection
 from tests.support.talker import talker, tone
 from tests.support.voice_server import voice_server
 
@@ -18,7 +18,7 @@ async def server():
 
 async def test_a_server_that_never_greets_is_a_session_error_and_is_tried_again(server, monkeypatch):
     # From the moment on at which it has let one in: how long that took is no matter.
-    server.refuse = lambda: monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2)
+    server.refuse = lambda: monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.2)
     server.greets = False
     async with talker(server.url) as user:
         await user.until(events.Reconnecting)
@@ -33,7 +33,7 @@ async def test_a_session_that_never_starts_is_a_session_error(server, monkeypatc
     async with talker(server.url) as user:
         await user.until(events.Connecting)
         greeting = user.engine._link._greeting
-        user.engine._link._greeting = lambda: (monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.2), greeting())[1]
+        user.engine._link._greeting = lambda: (monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.2), greeting())[1]
         await user.until(events.Reconnecting)
     assert "did not start the session" in user.of(events.ErrorRaised)[0].message
 
@@ -75,7 +75,7 @@ async def test_a_reply_without_an_end_ends_when_nothing_more_comes(server, monke
 
 
 async def test_leaving_does_not_wait_for_ever_for_a_goodbye(server, monkeypatch):
-    monkeypatch.setattr(link, "GOODBYE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(connection, "GOODBYE_TIMEOUT_S", 0.1)
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
         monkeypatch.setattr(server, "send", lambda _: nothing())

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from selam_cli.__main__ import main
 from selam_cli.engine import jsonl
-from selam_cli.engine.link import link
+from selam_cli.engine.link import connection
 
 if __name__ == "__main__":
-    link.GOODBYE_TIMEOUT_S = jsonl.CLOSE_WITHIN_S = 600.0  # type: ignore[misc]  # constants, but for this test
+    connection.GOODBYE_TIMEOUT_S = jsonl.CLOSE_WITHIN_S = 600.0  # type: ignore[misc]  # constants, but for this test
     main()

@@ -23,8 +23,6 @@ class Outbox:
     def __init__(self) -> None:
         self._waiting: deque[ClientMessage] = deque()
         self._audio_bytes = 0
-        self.dropped_s = 0.0
-        """Seconds of audio that were dropped since the beginning."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -40,10 +38,10 @@ class Outbox:
         if not isinstance(message, AudioChunk):
             return 0.0
         self._audio_bytes += len(message.audio)
-        before = self.dropped_s
+        dropped_s = 0.0
         while self.queued_s > AUDIO_AT_MOST_S:
-            self._drop_oldest()
-        return self.dropped_s - before
+            dropped_s += self._drop_oldest()
+        return dropped_s
 
     def take(self) -> ClientMessage:
         """Take the oldest message."""
@@ -65,13 +63,8 @@ class Outbox:
         kept = (message for message in waiting[begun:] if not isinstance(message, AudioChunk))
         self._waiting = deque((*waiting[:begun], *kept))
 
-    def clear(self) -> None:
-        """Forget everything: it belonged to a session that is over."""
-        self._waiting.clear()
-        self._audio_bytes = 0
-
-    def _drop_oldest(self) -> None:
+    def _drop_oldest(self) -> float:
         place, oldest = next((i, m) for i, m in enumerate(self._waiting) if isinstance(m, AudioChunk))
         del self._waiting[place]
         self._audio_bytes -= len(oldest.audio)
-        self.dropped_s += len(oldest.audio) / (2 * WIRE_RATE_HZ)
+        return len(oldest.audio) / (2 * WIRE_RATE_HZ)

@@ -26,7 +26,7 @@ from selam_cli.errors import (
     SessionError,
     service_error,
 )
-from selam_cli.tunnel import ProxyFault
+from selam_cli.tunnel import ProxyFault, ProxyRefused
 
 _CHECK_ADDRESS = "Check the address given with --server, or use --local for the embedded agent."
 
@@ -67,6 +67,16 @@ async def follow_no_redirect(_: object, __: object, redirect: aiohttp.TraceReque
 def session_over(message: SessionEnded) -> SessionOver | None:
     """Return the end that is final; None where the server may as well have been restarted."""
     return SessionOver(message.status) if message.status in _OVER else None
+
+
+def is_final(error: SelamError) -> bool:
+    """Say whether another attempt would end alike: what was refused is refused again, what is over stays over.
+
+    A session that does not come may be a server that is starting up, and is tried again like one that was lost.
+    """
+    if isinstance(error, (SessionOver, ProxyRefused)):
+        return True
+    return not isinstance(error, (ConnectionFailed, SessionError))
 
 
 def refusal(report: ErrorReport) -> SelamError:

@@ -11,12 +11,14 @@ from selam_cli.core.protocol import (
     AudioEnd,
     Connected,
     Control,
-    EndSession,
     ErrorReport,
     Response,
     StartSession,
 )
-from selam_cli.engine.link.link import Link, LinkCallbacks
+from selam_cli.engine.link import link as link_module
+from selam_cli.engine.link import outbox, policy
+from selam_cli.engine.link.callbacks import LinkCallbacks
+from selam_cli.engine.link.link import Link
 from selam_cli.errors import (
     AuthenticationError,
     AuthorizationError,
@@ -125,6 +127,45 @@ async def test_after_a_loss_the_session_is_started_again_with_the_same_settings(
         await seen.until("on_up", 2)
     assert server.messages(StartSession) == [StartSession("mekdes", "am")] * 2
     assert [query["api_key"] for query in server.queries] == [[SECRET]] * 2
+
+
+@pytest.mark.parametrize(("steady_after_s", "waits"), [(0.0, [0.5, 0.5, 0.5]), (3_600.0, [0.5, 1.0, 2.0])])
+async def test_how_long_a_session_held_decides_on_the_waits(server, monkeypatch, steady_after_s, waits):
+    monkeypatch.setattr(policy, "STEADY_AFTER_S", steady_after_s)
+    monkeypatch.setattr(link_module.random, "random", lambda: 1.0)
+    monkeypatch.setattr(policy.RetryPolicy, "hurried", lambda _: None)  # the test's hurry is not to shorten the waits
+    seen = Seen()
+    link = link_to(server.url, seen)
+    async with running(link):
+        for number in range(1, 4):
+            await seen.until("on_up", number)
+            await server.drop()
+            await seen.until("on_retry", number)
+            link.hurry()
+    assert seen.of("on_retry") == [(1, wait) for wait in waits]
+
+
+async def test_what_waits_too_long_is_dropped_and_told(server, monkeypatch):
+    monkeypatch.setattr(outbox, "AUDIO_AT_MOST_S", 0.5)
+    seen = Seen()
+    link = link_to(server.url, seen)
+    async with running(link):
+        await seen.until("on_up")
+        for _ in range(8):  # in one go, so that nothing leaves meanwhile
+            link.send(AudioChunk(bytes(3_200)))
+        assert link.queued_s == pytest.approx(0.5)
+    assert sum(seen.of("on_dropped")) == pytest.approx(0.3)
+
+
+async def test_nothing_waits_for_a_server_that_is_not_there():
+    seen = Seen()
+    link = link_to("ws://127.0.0.1:1", seen)
+    link.send(AudioChunk(bytes(3_200)))
+    link.withdraw_audio()
+    assert (link.up, link.queued_s) == (False, 0.0)
+    await link.leave()
+    await link.run()
+    assert seen.told == []
 
 
 async def test_restart_ends_one_session_and_starts_another_without_calling_it_a_loss(server):
@@ -292,41 +333,6 @@ async def test_a_malformed_payload_is_told_and_does_not_end_the_session(server):
             while Response("still here") not in seen.of("on_message"):
                 await asyncio.sleep(0)
     assert [error.event for error in seen.of("on_malformed")] == ["response", "response"]
-
-
-async def test_audio_that_was_not_sent_can_be_withdrawn_and_controls_stay():
-    link = link_to("ws://127.0.0.1:1", Seen())
-    link._in_session = True
-    link.send(AudioChunk(bytes(3_200)))
-    link.send(Control(Action.PAUSE))
-    assert link.queued_s == pytest.approx(0.1)
-    link.withdraw_audio()
-    assert link.queued_s == 0.0
-    assert list(link._outbox._waiting) == [Control(Action.PAUSE)]
-
-
-async def test_with_an_utterance_the_one_before_it_is_not_withdrawn():
-    link = link_to("ws://127.0.0.1:1", Seen())
-    link._in_session = True
-    said_before = [Control(Action.INTERRUPT), AudioChunk(bytes(3_200)), AudioChunk(bytes(3_200))]
-    for message in (*said_before, Control(Action.INTERRUPT), AudioChunk(b"1" * 3_200), Control(Action.PAUSE)):
-        link.send(message)
-    link.withdraw_audio()
-    assert list(link._outbox._waiting) == [*said_before, Control(Action.INTERRUPT), Control(Action.PAUSE)]
-    assert link.queued_s == pytest.approx(0.2)
-
-
-async def test_the_way_out_is_bounded_and_only_audio_is_dropped():
-    link = link_to("ws://127.0.0.1:1", Seen())
-    link._in_session = True
-    link.send(Control(Action.INTERRUPT))
-    for _ in range(600):
-        link.send(AudioChunk(bytes(3_200)))
-    link.send(EndSession())
-    assert link.queued_s == pytest.approx(30.0)
-    assert link.dropped_s == pytest.approx(30.0)
-    assert link._outbox._waiting[0] == Control(Action.INTERRUPT)
-    assert link._outbox._waiting[-1] == EndSession()
 
 
 def test_errors_know_their_exit_status():

@@ -15,8 +15,9 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from selam_cli.core.protocol import ErrorReport, StartSession
 from selam_cli.engine.events import ErrorRaised, SessionStarted
-from selam_cli.engine.link import link
-from selam_cli.engine.link.link import Link, LinkCallbacks
+from selam_cli.engine.link import connection
+from selam_cli.engine.link.callbacks import LinkCallbacks
+from selam_cli.engine.link.link import Link
 from selam_cli.errors import SelamError
 from selam_cli.sound.files import write_wav
 from tests.support.certificates import certificate
@@ -156,7 +157,7 @@ async def test_a_key_does_not_follow_a_redirect(status):
 )
 async def test_what_is_no_socketio_server_is_told_for_what_it_is(converse, kind, exit_code, said, monkeypatch):
     if converse is silence:
-        monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.5)
+        monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.5)
     async with tcp(converse) as url:
         error = await failure_at(url)
     assert (error.type, error.exit_code) == (kind, exit_code)
@@ -180,7 +181,7 @@ async def test_a_websocket_that_goes_no_further_is_told_by_how_far_it_went(
     said, kind, exit_code, sentence, monkeypatch
 ):
     def hurry():
-        monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 0.5)
+        monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.5)
 
     if "in time" in sentence:
         hurry()
