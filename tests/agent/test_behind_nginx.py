@@ -41,7 +41,7 @@ async def front(tmp_path):
         yield nginx
 
 
-@pytest.mark.parametrize("transports", ["websocket", "default"])
+@pytest.mark.parametrize("transports", ["default", pytest.param("websocket", marks=pytest.mark.soak)])
 async def test_the_official_client_holds_a_whole_conversation_through_it(front, tmp_path, transports):
     speech = tmp_path / "speech.raw"
     speech.write_bytes(sentence().tobytes())

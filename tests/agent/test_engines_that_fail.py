@@ -26,7 +26,8 @@ from tests.support.speech import spoken, trimmed
 from tests.support.troubled import TROUBLE_FILE, TROUBLES
 
 SESSION = StartSession("aria")
-LONG_REMARK = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
+LONG_REMARK = "the birch canoe slid on the smooth planks and we glued the sheet to the dark blue background"
+"""One sentence: it is made at once, and nothing of it is left to meet with a trouble that is meant for others."""
 
 
 @pytest.fixture

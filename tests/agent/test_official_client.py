@@ -43,7 +43,7 @@ async def test_the_official_client_is_told_why_it_is_refused(tmp_path):
     assert "authentication_error" in json.dumps(heard[0])
 
 
-@pytest.mark.parametrize("transports", ["websocket", "default", "polling"])
+@pytest.mark.parametrize("transports", [pytest.param("websocket", marks=pytest.mark.soak), "default", "polling"])
 async def test_whatever_the_official_client_sends_is_a_validation_error_and_the_session_goes_on(transports):
     async with agent() as (url, _):
         status, heard = await heard_by_node("rough.mjs", url, KEY, transports)

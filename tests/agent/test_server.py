@@ -67,7 +67,7 @@ class Caller:
         await self.sio.emit(event, payload, namespace=protocol.NAMESPACE)
 
     async def until(self, event, count=1):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while len(self.payloads(event)) < count:
                 await self.more()
         return self.payloads(event)[count - 1]

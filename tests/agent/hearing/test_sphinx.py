@@ -18,15 +18,17 @@ from tests.support.noises import sounds_without_words
 from tests.support.questions import questions, word_errors, words
 from tests.support.speech import spoken
 
-pytestmark = pytest.mark.xdist_group("pocketsphinx")  # what is heard once is asked about several times
+pytestmark = [
+    pytest.mark.xdist_group("pocketsphinx"),  # what is heard once is asked about several times
+    pytest.mark.timeout(600),  # the first test hears four questions, on a machine that may have much else to do
+]
 SOAK = os.environ.get("SELAM_SOAK") == "1"
 ASKED = {
     "slt": "What time is it in London right now?",
     "awb": "When does the library close on Friday?",
     "rms": "How do plants make food from sunlight?",
-    "kal16": "How long should I boil an egg?",
+    "kal16": "Where is the station?",
 }
-SHORT = "Where is the station?"
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +55,9 @@ def asked(recogniser):
 
 
 @pytest.fixture(scope="module")
-def station(recogniser):
-    """A short question, and what is heard of it."""
-    sound = as_recorded(spoken(SHORT, "kal16"))
-    return sound, hear(recogniser, sound)
+def short(asked):
+    """The shortest of them as a sound, and what is heard of it."""
+    return as_recorded(spoken(ASKED["kal16"], "kal16")), asked["kal16"]
 
 
 def test_a_question_in_each_of_four_voices_is_heard(asked):
@@ -83,8 +84,8 @@ def test_what_is_understood_is_told_while_somebody_speaks(asked):
     assert len(words(so_far[0])) < len(words(ASKED["rms"]))
 
 
-def test_an_utterance_is_heard_the_same_whoever_spoke_before(recogniser, station):
-    sound, first = station
+def test_an_utterance_is_heard_the_same_whoever_spoke_before(recogniser, short):
+    sound, first = short
     hear(recogniser, as_recorded(spoken("Hello there.", "slt")))
     recogniser.begin("en", None)
     recogniser.feed(as_recorded(spoken("This was dropped.", "kal16")).tobytes())
@@ -92,20 +93,20 @@ def test_an_utterance_is_heard_the_same_whoever_spoke_before(recogniser, station
     assert hear(recogniser, sound) == first
 
 
-def test_a_speaker_is_remembered_and_their_next_words_come_sooner(recogniser, station):
-    sound, (_, first, memory) = station
+def test_a_speaker_is_remembered_and_their_next_words_come_sooner(recogniser, short):
+    sound, (_, first, memory) = short
     assert len(memory) == 13
     _, again, later = hear(recogniser, sound, memory)
     assert len(again) > len(first)
     assert later == pytest.approx(memory, abs=8)
 
 
-def test_zeros_before_after_and_within_change_nothing(recogniser, station):
-    sound, (plain, _, _) = station
+def test_zeros_before_after_and_within_change_nothing(recogniser, short):
+    sound, (plain, _, _) = short
     zeros = np.zeros(16_000, np.int16)
     assert hear(recogniser, np.concatenate((zeros, sound, zeros)), piece=100_000)[0] == plain
     twice = hear(recogniser, np.concatenate((zeros, sound, zeros, zeros, sound, zeros)))[0]
-    assert word_errors(f"{SHORT} {SHORT}", twice) <= 2
+    assert word_errors(2 * f"{ASKED['kal16']} ", twice) <= 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 160, 1_599])
@@ -143,8 +144,8 @@ def test_the_shortest_words_have_a_voice(word, voice):
     assert has_voice(as_recorded(spoken(word, voice) // 8).tobytes())
 
 
-async def test_a_worker_hears_as_the_recogniser_does(station):
-    sound, (text, _, _) = station
+async def test_a_worker_hears_as_the_recogniser_does(short):
+    sound, (text, _, _) = short
     hearer, partials = sphinx.hearer(workers=1), []
     try:
         listening = hearer.begin("en", partials.append)
