@@ -114,7 +114,7 @@ async def test_speaking_by_the_library(order, monkeypatch):
     async with two_sessions(reliable_hearer(), Espeak([library])) as (one, other):
         await other.say(*chunks(spoken(LONG_REMARK)), AudioChunk(CLOSING))
         await other.until("audio_chunk")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not library._idle:  # the other's sound has been made, and is on its way
                 await asyncio.sleep(0.01)
         talks, cut_short = Talks(one), 0

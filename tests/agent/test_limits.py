@@ -127,7 +127,7 @@ async def test_a_connection_over_which_nothing_is_asked_for_is_closed_and_no_oth
             await user.until("control_ack", count)
             assert not closed.done()
         forward(15)
-        assert await asyncio.wait_for(closed, 20) == b""
+        assert await asyncio.wait_for(closed, 60) == b""
         writer.close()
         await user.say(Control("interrupt"))
         await user.until("control_ack", 3)
@@ -164,7 +164,7 @@ async def test_who_does_not_speak_socket_io_is_let_go_and_nobody_else(packet):
             await socket.send_bytes(packet)
         else:
             await socket.send_str(packet)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for _ in socket:
                 pass
         await other.say(Control("interrupt"))

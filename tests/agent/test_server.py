@@ -31,7 +31,7 @@ async def agent(metrics=None, **changes):
         yield f"http://127.0.0.1:{await port}", stop
     finally:
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
 
 
 class Caller:
@@ -262,73 +262,11 @@ async def test_audio_before_a_session_is_told_once():
     assert [error["type"] for error in user.payloads("error")] == ["session_error"]
 
 
-@pytest.mark.parametrize(
-    ("query", "error_type"),
-    [
-        ({"api_key": None}, "authentication_error"),
-        ({"api_key": "sk-selam-test-other"}, "authentication_error"),
-        ({"voice": None}, "validation_error"),
-    ],
-)
-async def test_a_refusal_tells_its_type_in_the_connect_error(query, error_type):
-    async with agent() as (url, _):
-        user = Caller()
-        with pytest.raises(socketio.exceptions.ConnectionError):
-            await user.connect(url, **query)
-        report = protocol.error_report(user.payloads("refused")[0])
-        await user.sio.shutdown()
-    assert report.type == error_type
-    assert report.message
-
-
-async def test_a_full_agent_says_so_and_has_room_again_when_somebody_leaves():
-    async with agent(max_sessions=1) as (url, _):
-        async with caller(url):
-            late = Caller()
-            with pytest.raises(socketio.exceptions.ConnectionError):
-                await late.connect(url)
-            assert "full" in protocol.error_report(late.payloads("refused")[0]).message
-        async with aiohttp.ClientSession() as http, asyncio.timeout(20):
-            while (await (await http.get(f"{url}/healthz")).json())["sessions"]:
-                await asyncio.sleep(0.01)
-        async with caller(url) as again:
-            await again.until("connected")
-
-
-@pytest.mark.parametrize("transports", [("websocket",), ("polling",)])
-async def test_a_web_page_may_not_connect_unless_its_origin_is_allowed(transports):
-    page = {"Origin": "https://evil.example"}
-    async with agent() as (url, _):
-        with pytest.raises(socketio.exceptions.ConnectionError):
-            await Caller().connect(url, headers=page, transports=transports)
-
-
-async def test_what_a_proxy_might_say_of_a_page_is_not_believed():
-    forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "Forwarded": "host=evil.example"}
-    async with agent(allow_origins=("https://good.example",)) as (url, _):
-        with pytest.raises(socketio.exceptions.ConnectionError):
-            await Caller().connect(url, headers={"Origin": "https://evil.example", **forwarded})
-
-
 async def test_a_chunk_that_is_far_too_long_is_told_and_the_session_goes_on():
     async with agent() as (url, _), caller(url, StartSession("mekdes")) as user:
         await user.say(AudioChunk(bytes(1_500_000)), Control(Action.INTERRUPT))
         await user.until("control_ack")
     assert [error["type"] for error in user.payloads("error")] == ["validation_error"]
-
-
-async def test_a_web_page_whose_origin_is_allowed_connects():
-    page = {"Origin": "https://good.example"}
-    async with agent(allow_origins=("https://good.example",)) as (url, _), caller(url, headers=page) as user:
-        await user.until("connected")
-
-
-async def test_no_other_namespace_is_served():
-    async with agent() as (url, _):
-        user = socketio.AsyncClient(reconnection=False, handle_sigint=False)
-        with pytest.raises(socketio.exceptions.ConnectionError, match="namespaces failed"):
-            await user.connect(f"{url}?api_key={KEY}&voice=mekdes", namespaces=["/"], transports=["websocket"])
-        await user.shutdown()
 
 
 def takes_little(address):
@@ -346,7 +284,7 @@ async def bare_socket(url, *, join=True, key=KEY):
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=takes_little)) as http,
         http.ws_connect(f"{url}/socket.io/?{query}", compress=15, autoping=False) as socket,
     ):
-        assert (await socket.receive_str(timeout=20)).startswith("0")
+        assert (await socket.receive_str(timeout=60)).startswith("0")
         if join:
             await socket.send_str(f"40{protocol.NAMESPACE},")
         yield socket
@@ -354,8 +292,8 @@ async def bare_socket(url, *, join=True, key=KEY):
 
 async def test_the_greeting_comes_after_the_namespace_is_up_and_nothing_is_compressed():
     async with agent() as (url, _), bare_socket(url) as socket:
-        assert (await socket.receive_str(timeout=20)).startswith(f"40{protocol.NAMESPACE},")
-        assert (await socket.receive_str(timeout=20)).startswith(f'42{protocol.NAMESPACE},["connected",')
+        assert (await socket.receive_str(timeout=60)).startswith(f"40{protocol.NAMESPACE},")
+        assert (await socket.receive_str(timeout=60)).startswith(f'42{protocol.NAMESPACE},["connected",')
         assert socket.compress == 0
 
 
@@ -406,7 +344,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind():
             async with caller(url, StartSession("mekdes")) as user:
                 await user.say(*chunks(sentence()), AudioChunk(CLOSING))
                 await user.until("audio_chunk")
-        async with aiohttp.ClientSession() as http, asyncio.timeout(20):
+        async with aiohttp.ClientSession() as http, asyncio.timeout(60):
             while (await (await http.get(f"{url}/healthz")).json())["sessions"]:
                 await asyncio.sleep(0.01)
         left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}

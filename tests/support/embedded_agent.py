@@ -64,7 +64,7 @@ async def embedded_with(engines: Engines, *, end_of_speech_ms: int = 700) -> Asy
         yield Embedded(f"http://127.0.0.1:{await port}", engines)
     finally:
         stop.set()
-        await asyncio.wait_for(serving, 20)
+        await asyncio.wait_for(serving, 60)
         await engines.close()
 
 

@@ -176,7 +176,7 @@ async def test_a_server_that_hangs_is_left(server):
     with pytest.raises(EngineFault, match="did not answer in time"):
         await heard(TranscriptionHearer(rest, server.endpoint()))
     request = await server.request()
-    await asyncio.wait_for(request.gone.wait(), 20)
+    await asyncio.wait_for(request.gone.wait(), 60)
     await rest.close()
 
 
@@ -187,7 +187,7 @@ async def test_cancelling_closes_the_connection(server, hearer):
     hearing.cancel()
     await asyncio.wait({hearing})
     assert hearing.cancelled()
-    await asyncio.wait_for(request.gone.wait(), 20)
+    await asyncio.wait_for(request.gone.wait(), 60)
 
 
 # --- partial transcriptions -------------------------------------------------------------------------------------------
@@ -212,9 +212,9 @@ async def test_partials_where_they_are_wanted(rest, server):
     listening = TranscriptionHearer(rest, server.endpoint(), partials=True).begin("en", told.put_nowait)
     listening.feed(HALF)
     listening.feed(HALF)
-    assert await asyncio.wait_for(told.get(), 20) == "Hel"
+    assert await asyncio.wait_for(told.get(), 60) == "Hel"
     listening.feed(HALF + HALF)
-    assert await asyncio.wait_for(told.get(), 20) == "Hello"
+    assert await asyncio.wait_for(told.get(), 60) == "Hello"
     assert (await listening.heard(SPEECH)).text == "Hello."
     sent = [len(request.form["file"]) - 44 for request in server.received]  # without the header
     assert sent == [2 * len(HALF), 4 * len(HALF), len(SPEECH.audio)]
@@ -228,7 +228,7 @@ async def test_one_partial_at_a_time_and_none_once_all_is_said(rest, server):
         listening.feed(HALF)
     partial = await server.request()
     assert (await listening.heard(SPEECH)).text == "Hello."
-    await asyncio.wait_for(partial.gone.wait(), 20)
+    await asyncio.wait_for(partial.gone.wait(), 60)
     assert (len(server.received), told) == (2, [])
 
 
@@ -239,7 +239,7 @@ async def test_dropping_what_is_said_drops_its_partial(rest, server):
     listening.feed(HALF + HALF)
     partial = await server.request()
     listening.cancel()
-    await asyncio.wait_for(partial.gone.wait(), 20)
+    await asyncio.wait_for(partial.gone.wait(), 60)
     listening.feed(HALF + HALF + HALF)
     assert (len(server.received), told) == (1, [])
 

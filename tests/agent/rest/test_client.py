@@ -99,19 +99,20 @@ async def test_a_server_of_another_kind(rest, said):
     assert fault.type == "session_error"
 
 
-@pytest.fixture
-def certificate(tmp_path):
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
     need_programs("openssl")
+    folder = tmp_path_factory.mktemp("certificate")
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
             *("-keyout", "key.pem", "-out", "cert.pem"),
         ],
-        cwd=tmp_path,
+        cwd=folder,
         check=True,
         capture_output=True,
     )
-    return tmp_path
+    return folder
 
 
 async def test_a_certificate_that_nobody_vouches_for(rest, certificate):
@@ -262,7 +263,7 @@ async def test_a_body_without_an_end_is_cut_off(rest, server, monkeypatch):
 
     server.answers["models"] = endless
     assert "more than anybody can use" in (await fault_of(rest, server.endpoint())).message
-    await asyncio.wait_for(server.received[0].gone.wait(), 20)
+    await asyncio.wait_for(server.received[0].gone.wait(), 60)
 
 
 async def test_a_refusal_whose_text_hangs_is_told_all_the_same(rest, server, monkeypatch):

@@ -153,7 +153,7 @@ async def test_stopping_closes_the_connection(server, synthesizer, answer):
     speaking.cancel()
     await asyncio.wait({speaking})
     assert speaking.cancelled()
-    await asyncio.wait_for(request.gone.wait(), 20)
+    await asyncio.wait_for(request.gone.wait(), 60)
 
 
 async def test_closing_the_sound_closes_the_connection(server, synthesizer):
@@ -161,7 +161,7 @@ async def test_closing_the_sound_closes_the_connection(server, synthesizer):
     sound = synthesizer.speak("Hello.", "en", "aria")
     await anext(sound)
     await sound.aclose()
-    await asyncio.wait_for(server.received[0].gone.wait(), 20)
+    await asyncio.wait_for(server.received[0].gone.wait(), 60)
 
 
 async def test_a_format_that_a_server_lacks_is_asked_for_once(server, synthesizer):
@@ -239,5 +239,5 @@ async def test_a_server_that_hangs_in_the_middle_is_left(server):
     samples, fault = await spoken(SpeechSynthesizer(rest, server.endpoint()))
     assert len(samples) > 9_000
     assert "did not answer in time" in fault.message
-    await asyncio.wait_for(server.received[0].gone.wait(), 20)
+    await asyncio.wait_for(server.received[0].gone.wait(), 60)
     await rest.close()

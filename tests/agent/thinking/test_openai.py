@@ -169,7 +169,7 @@ async def test_closing_the_answer_closes_the_connection(server, thinker):
     answer = thinker.think(PROMPT)
     assert await anext(answer) == "One"
     await answer.aclose()
-    await asyncio.wait_for(server.received[0].gone.wait(), 20)
+    await asyncio.wait_for(server.received[0].gone.wait(), 60)
 
 
 @pytest.mark.parametrize("answer", [hangs, streams(event("One"), then_hangs=True)])
@@ -180,7 +180,7 @@ async def test_cancelling_the_answer_closes_the_connection(server, thinker, answ
     thinking.cancel()
     await asyncio.wait({thinking})
     assert thinking.cancelled()
-    await asyncio.wait_for(request.gone.wait(), 20)
+    await asyncio.wait_for(request.gone.wait(), 60)
 
 
 async def test_closing_the_client_closes_everything(server):
@@ -189,7 +189,7 @@ async def test_closing_the_client_closes_everything(server):
     answer = ChatThinker(rest, server.endpoint()).think(PROMPT)
     await anext(answer)
     await rest.close()
-    await asyncio.wait_for(server.received[0].gone.wait(), 20)
+    await asyncio.wait_for(server.received[0].gone.wait(), 60)
     with pytest.raises(EngineFault, match="broke off"):
         await anext(answer)
     with pytest.raises(EngineFault, match="ending"):
@@ -345,7 +345,7 @@ async def test_a_server_that_hangs_is_told_and_left(server, answer, time_outs, c
     assert (pieces, fault.type) == (came, "session_error")
     assert "did not answer in time" in fault.message
     request = await server.request()
-    await asyncio.wait_for(request.gone.wait(), 20)
+    await asyncio.wait_for(request.gone.wait(), 60)
     await rest.close()
 
 
