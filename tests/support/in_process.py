@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 from selam_cli import cli
 from selam_cli.core.redaction import Redactor, secrets_of_environment
+from selam_cli.engine import ask, talk_json, trial
 from selam_cli.log_file import LogHandler
 from selam_cli.output import guard_standard_output, make_readable
 from selam_cli.redacted_output import redact_uncaught
@@ -50,8 +51,8 @@ def run_here(
         kept.enter_context(logging_as_before())
         if threading.current_thread() is not threading.main_thread():
             kept.enter_context(patch.object(LogHandler, "filter", _is_not_the_tests))
-            for module in ("ask", "talk_json", "trial"):
-                kept.enter_context(patch(f"selam_cli.engine.{module}.end_on_signals"))
+            for module in (ask, talk_json, trial):
+                kept.enter_context(patch.object(module, "end_on_signals"))
         with _standard_streams((given, stdout or said, told), encoding):
             redact_uncaught(Redactor.of(secrets_of_environment(os.environ)))
             status = cli.run(arguments)
