@@ -1,6 +1,7 @@
 """A sound card where there is none: a private PulseAudio with a null speaker and a null microphone.
 
 More devices can be plugged and unplugged, and the server killed, stopped and started again.
+`python -m tests.support.vsound [COMMAND …]` runs a command with such a card, or a shell.
 
 `norewinds=1` is essential: an idle null sink works in blocks of two seconds without it.
 """
@@ -11,9 +12,11 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
@@ -247,3 +250,18 @@ def _wait_for_growth(path: Path, recorder: subprocess.Popen[bytes], least_bytes:
 
 def _described(kind: str, name: str) -> str:
     return f"{kind}_properties=device.description={name}"
+
+
+def main(command: list[str]) -> int:
+    """Run a command with a card of its own; return its exit status."""
+    with TemporaryDirectory() as folder:
+        card = VirtualSoundCard(Path(folder))
+        card.start()
+        try:
+            return subprocess.run(command, env={**os.environ, **card.environment}, check=False).returncode
+        finally:
+            card.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or [os.environ.get("SHELL", "sh")]))
