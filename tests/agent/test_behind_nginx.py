@@ -1,4 +1,4 @@
-"""The agent behind nginx with TLS, as the README shows it."""
+"""The agent behind nginx with TLS, as docs/serve.md shows it."""
 
 import ssl
 from contextlib import asynccontextmanager, contextmanager

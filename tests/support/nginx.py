@@ -1,4 +1,4 @@
-"""Debian's nginx in front of the agent, with the very configuration that the README shows."""
+"""Debian's nginx in front of the agent, with the very configuration that docs/serve.md shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.needs import need_programs
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "serve.md"
 
 AROUND = """
 daemon off;
@@ -70,8 +70,8 @@ def nginx_before(agent_port: int, folder: Path, path: str = "") -> Iterator[Fron
     # It is handed a socket that listens already: a port that was only free a moment ago may be somebody's by now.
     listening = socket.create_server(("127.0.0.1", 0))
     port = int(listening.getsockname()[1])
-    site = re.search(r"```nginx\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert site is not None, "the README shows no configuration of nginx"
+    site = re.search(r"```nginx\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    assert site is not None, "docs/serve.md shows no configuration of nginx"
     changes = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/letsencrypt/live/voice.example.org/fullchain.pem": str(certificate),
