@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 
@@ -67,8 +68,9 @@ async def test_a_sound_library_that_crashes_is_told(sound_card):
 def _child_that_looks_at_the_sound(pid: int) -> psutil.Process:
     while True:
         for child in psutil.Process(pid).children():
-            if "selam_cli.doctor.sound_program" in child.cmdline() and child.num_fds() > 3:
-                return child
+            with contextlib.suppress(psutil.NoSuchProcess):  # another one, which has just ended
+                if "selam_cli.doctor.sound_program" in child.cmdline() and child.num_fds() > 3:
+                    return child
         time.sleep(0.02)  # a process says nothing of where it stands
 
 
