@@ -29,10 +29,13 @@ from tests.support.terminal import (
 
 
 def of(*profiles: Profile):
-    """Each profile's tests run in one process, one after the other, and share a screen."""
-    group = pytest.mark.xdist_group
+    """A profile's tests run in one process, one after the other, where they share a screen."""
+
+    def marks(profile: Profile) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.xdist_group(f"screen of {profile}")] if profile.tells_releases else []
+
     return pytest.mark.parametrize(
-        "profile", [pytest.param(profile, marks=group(f"screen of {profile}")) for profile in profiles], ids=str
+        "profile", [pytest.param(profile, marks=marks(profile)) for profile in profiles], ids=str
     )
 
 
@@ -130,7 +133,7 @@ def test_losing_the_focus_ends_a_hold_at_once(screens, profile):
         screen.release(" ")
 
 
-@ALL
+@TWO
 def test_a_latched_microphone_survives_the_focus_and_is_unmistakable(screens, profile):
     with screens.lent(profile) as screen:
         screen.tap(" ")
@@ -143,7 +146,7 @@ def test_a_latched_microphone_survives_the_focus_and_is_unmistakable(screens, pr
         assert screen.talks == ["press"]
 
 
-@ALL
+@TWO
 def test_a_mouse_button_held_on_the_talk_bar_talks_until_it_is_let_go_anywhere(screens, profile):
     with screens.lent(profile) as screen:
         row = screen.row_of("READY")
