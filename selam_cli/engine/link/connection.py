@@ -42,7 +42,7 @@ class _Stage(Enum):
     """No session yet: the handshake, `connected`, and the wait for `session_started`."""
     SESSION = auto()
     ENDING = auto()
-    """`end_session` is the last that was said; what the server still says is heard."""
+    """`end_session` was the last message sent; what the server still sends is handed on."""
     OVER = auto()
 
 
@@ -56,7 +56,6 @@ class Connection:
         self._on_host = on_host
         self._proxy = proxy_for(url)
         self._client = self._made_client()
-        self._liveness: Liveness | None = None
         self._sender = Sender(callbacks.on_sent)
         self._limiter = InboundLimiter(callbacks.on_flood)
         self._stage = _Stage.OPENING
@@ -72,7 +71,7 @@ class Connection:
 
     @property
     def up(self) -> bool:
-        """Whether there is a session to say something to; one that is being ended hears nothing more."""
+        """Whether there is a session to send to; nothing more is sent into one that is being ended."""
         return self._stage is _Stage.SESSION and not self._gone.done()
 
     @property
@@ -81,7 +80,7 @@ class Connection:
         return self._sender.queued_s
 
     def send(self, message: ClientMessage) -> float:
-        """Put a message on its way; return how many seconds of older audio had to be dropped for it."""
+        """Put a message on its way; return how many seconds of older audio were dropped for it."""
         return self._sender.put(message) if self.up else 0.0
 
     def withdraw_audio(self) -> None:
@@ -93,10 +92,11 @@ class Connection:
 
         Raises the SelamError that says why there was no session, or for what the server ended it.
         """
+        liveness: Liveness | None = None
         sending: asyncio.Task[None] | None = None
         try:
             await self._open()
-            self._liveness = liveness = self._watched()
+            liveness = self._watched()
             await liveness.begin()
             await self._reach(self._connected, "The server accepted the connection but never said connected.")
             await emit(self._client, greeting())
@@ -108,8 +108,8 @@ class Connection:
             _settle(self._gone)
             if self._started.done():
                 self.session_s = asyncio.get_running_loop().time() - self._session_since
-            if self._liveness is not None:
-                self._liveness.stop()
+            if liveness is not None:
+                liveness.stop()
             if sending is not None:
                 sending.cancel()
             await self._close()
@@ -207,19 +207,20 @@ class Connection:
         if message is None:
             log.debug("unknown event %.60r", event)
             return
-        is_start = isinstance(message, protocol.SessionStarted) and self._stage is _Stage.OPENING
+        was_up = self.up
         self._note(message)
+        has_begun = self.up and not was_up
         self._tell.on_message(message)
-        if is_start:
+        if has_begun:
             self._tell.on_up()
 
     def _note(self, message: ServerMessage) -> None:
-        """Draw from a message what it means for the connection, before it is handed on."""
+        """Note what a message means for the connection; then it is handed on."""
         match message:
             case protocol.Connected():
                 _settle(self._connected)
-            case protocol.SessionStarted() if self._stage is _Stage.OPENING:
-                # Here and not where it is waited for: who is told of the session may send into it at once.
+            case protocol.SessionStarted() if self._stage is _Stage.OPENING and not self._gone.done():
+                # Here and not where it is waited for: what the callbacks send goes into the session at once.
                 self._stage = _Stage.SESSION
                 self._session_since = asyncio.get_running_loop().time()
                 self._started.set_result(None)

@@ -20,16 +20,16 @@ from selam_cli.engine.link.rate_limit import ReadThrottle
 
 TICK_S: Final = 0.25
 STALLED_S: Final = 1.5
-"""A peer that gives no sign for so long after something was sent is stalled: with two ticks it is told within 2 s."""
+"""A peer that gives no sign for so long after something was sent is stalled: reported within 2 s, with two ticks."""
 
 LOST_S: Final = 10.0
-"""… and is treated as lost."""
+"""A peer that gives no sign for so long is treated as lost."""
 
 PROBE_EVERY_S: Final = 10.0
-"""How often a connection on which nothing is said is tried: the other end of one may be gone without a word."""
+"""How often a connection on which nothing is sent is probed: its other end may be gone without closing it."""
 
 PROBE_LOST_S: Final = 20.0
-"""A probe may wait longer than speech: nobody loses a word meanwhile, and a server may be busy with an answer."""
+"""A probe may wait longer than speech: nothing is lost meanwhile, and a server may be busy with an answer."""
 
 PING_EVERY_S: Final = 0.5
 """Seconds of audio between pings while much is sent at once; the last of a row always has one."""
@@ -39,7 +39,7 @@ IN_FLIGHT_AT_MOST_S: Final = 5.0
 
 
 class WatchedSocket(aiohttp.ClientWebSocketResponse):
-    """A WebSocket that tells of every frame, and hands on all but pings and pongs."""
+    """A WebSocket that reports every frame, and hands on all but pings and pongs."""
 
     on_frame: Callable[[aiohttp.WSMessage], None] | None = None
     on_too_big: Callable[[], None] | None = None
@@ -160,7 +160,7 @@ class Liveness:
         self._since_ping_s = 0.0
         if not self._answers and len(self._under_way) > 64:
             self._under_way.popleft()
-        with contextlib.suppress(aiohttp.ClientError, ConnectionError):  # gone: whoever reads hears of it
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):  # gone: the reader of the socket notices
             await self._socket.ping(b"%d" % self._number)
 
     def _on_frame(self, message: aiohttp.WSMessage) -> None:
@@ -172,7 +172,7 @@ class Liveness:
         try:
             answered = int(bytes(message.data))
         except ValueError:
-            return  # a pong that nobody asked for is allowed, and says nothing
+            return  # a pong without a ping is allowed, and says nothing
         self._answers = True
         while self._under_way and self._under_way[0][0] <= answered:
             self._under_way.popleft()

@@ -33,7 +33,7 @@ class Outbox:
         return self._audio_bytes / (2 * WIRE_RATE_HZ)
 
     def put(self, message: ClientMessage) -> float:
-        """Append a message; return how many seconds of older audio had to go for it."""
+        """Append a message; return how many seconds of older audio were dropped for it."""
         self._waiting.append(message)
         if not isinstance(message, AudioChunk):
             return 0.0

@@ -1,8 +1,8 @@
-"""Socket.IO packets from a stranger: what python-socketio would stumble over becomes one event that says so.
+"""Socket.IO packets from an untrusted server: one that python-socketio cannot read becomes an event that says so.
 
-The library reads each message in a task of its own. What goes wrong there is nobody's to catch: a traceback in the log
-for every message. It also holds on to as many attachments as a server announces, and answers whoever asks for an
-acknowledgement. The protocol needs neither, so both end here.
+The library reads each message in a task of its own, so an exception there can be caught nowhere and leaves a traceback
+in the log for every message. It also keeps as many attachments as a server announces, and acknowledges what a server
+wants acknowledged. The protocol needs neither, so both end here.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class GuardedPacket(Packet):  # type: ignore[misc]  # the library has no types
         count = super().decode(encoded) or 0
         if not self._is_sound() or count > MAX_ATTACHMENTS or (self.packet_type == BINARY_EVENT and not count):
             raise ValueError("no packet of the protocol")
-        self.id = None  # nobody is acknowledged
+        self.id = None  # nothing is acknowledged
         return count
 
     def _is_sound(self) -> bool:

@@ -1,7 +1,7 @@
 """The policy of coming back: whether another attempt follows one that ended, and after what wait. Pure.
 
-There is no clock and no chance in it: it is told how long a session lasted and is given a number for the spread of the
-waits, so that a table can show what it decides.
+There is no clock and no randomness in it: the length of a session and a number for the spread of the waits are handed
+in, so that a table can show what it decides.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RetryPolicy:
     def after(self, session_s: float | None, chance: float) -> Retry | None:
         """Return what follows an attempt whose session lasted so long, None where it had none; None to give up.
 
-        `chance`, between 0 and 1, spreads clients apart that have lost the same server: the wait is cut by up to half.
+        `chance`, between 0 and 1, spreads apart the clients that lost the same server: it cuts the wait by up to half.
         """
         session_s, self._replaced_s = (self._replaced_s if session_s is None else session_s), None
         self._had_session = self._had_session or session_s is not None

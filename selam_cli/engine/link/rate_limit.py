@@ -46,7 +46,7 @@ _CHARACTERS_OF_ONE: Final = 500
 
 
 class InboundLimiter:
-    """Of each kind lets in what one may read; `on_flood` is told of a kind the first time that there is too much."""
+    """Lets in of each kind as much as one can read; `on_flood` is called the first time that there is more of it."""
 
     def __init__(self, on_flood: Callable[[str], None]) -> None:
         self._on_flood = on_flood

@@ -40,7 +40,7 @@ _OVER: Final = {
     "time_limit": "The server ended the session, for it had lasted as long as one may.",
     "too_fast": "The server ended the session, for more came than it takes in the time.",
 }
-"""The reasons for which a server ends a session that whoever comes back at once would only give it again."""
+"""The reasons for which a server ends a session and would soon end the next one, if that began at once."""
 
 
 class SessionOver(SessionError):
@@ -52,7 +52,7 @@ class SessionOver(SessionError):
 
 
 class Redirected(Exception):
-    """A server answered the handshake by naming another address; it is not gone to, for the key would go along."""
+    """A server answered the handshake by naming another address; it is not followed, because the key would go along."""
 
     def __init__(self, location: str) -> None:
         super().__init__("redirected")

@@ -28,7 +28,7 @@ class Sender:
         return self._outbox.queued_s
 
     def put(self, message: ClientMessage) -> float:
-        """Append a message; return how many seconds of older audio had to be dropped for it."""
+        """Append a message; return how many seconds of older audio were dropped for it."""
         dropped_s = self._outbox.put(message)
         self._outgoing.set()
         return dropped_s

@@ -64,6 +64,20 @@ async def test_a_message_that_arrives_once_it_is_over_is_told_nobody(server):
     assert not connection.up
 
 
+async def test_a_session_that_starts_as_the_connection_is_lost_is_no_session(server):
+    seen = Seen()
+    server.starts = False
+    connection = connection_to(server.url, seen)
+    holding = held(connection)
+    await server.until(lambda: server.messages(StartSession))
+    connection._on_disconnect()
+    connection._on_event("session_started", {"session_id": "late"})
+    assert not connection.up
+    with pytest.raises(ConnectionFailed):
+        await asyncio.wait_for(holding, 20)
+    assert not seen.of("on_up")
+
+
 async def test_what_is_said_before_the_session_or_after_it_waits_for_nobody(server):
     seen = Seen()
     server.starts = False

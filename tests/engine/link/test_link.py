@@ -46,8 +46,8 @@ class Seen:
 
         return take
 
-    def of(self, name):
-        return [value for told, value in self.told if told == name]
+    def of(self, *names):
+        return [value for told, value in self.told if told in names]
 
     async def until(self, name, count=1):
         async with asyncio.timeout(20):
@@ -308,7 +308,15 @@ async def test_plain_http_behind_wss_is_told():
             await link_to(url.replace("ws://", "wss://"), Seen()).run()
 
 
-async def test_attempts_in_a_row_are_counted_and_a_hurry_shortens_the_wait():
+@pytest.fixture
+def endless_waits(monkeypatch):
+    """No wait ends by itself."""
+    monkeypatch.setattr(policy, "BACKOFF_FIRST_S", 3_600.0)
+    monkeypatch.setattr(policy, "BACKOFF_MOST_S", 360_000.0)
+    monkeypatch.setattr(link_module.random, "random", lambda: 1.0)
+
+
+async def test_attempts_in_a_row_are_counted_and_a_hurry_ends_the_wait(endless_waits):
     seen = Seen()
     link = link_to("ws://127.0.0.1:1", seen, attempts=3)
     task = asyncio.create_task(link.run())
@@ -316,8 +324,45 @@ async def test_attempts_in_a_row_are_counted_and_a_hurry_shortens_the_wait():
         await seen.until("on_retry", attempt)
         link.hurry()
     with pytest.raises(ConnectionFailed):
-        await task
-    assert [attempt for attempt, _ in seen.of("on_retry")] == [2, 3]
+        await asyncio.wait_for(task, 20)
+    assert seen.of("on_retry") == [(2, 3_600.0), (3, 3_600.0)], "a hurry makes the waits short again"
+
+
+async def test_a_hurry_holds_for_one_attempt(endless_waits):
+    seen = Seen()
+    link = link_to("ws://127.0.0.1:1", seen, attempts=None)
+    async with running(link):
+        await seen.until("on_connecting")
+        await seen.until("on_retry")
+        link.hurry()
+        await seen.until("on_retry", 2)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(seen.of("on_connecting")) == 2
+
+
+async def test_a_refusal_ends_the_link_and_a_server_that_is_not_there_does_not(server):
+    def refuse():
+        raise Refused("authentication_error", {"type": "authentication_error", "message": "unknown key"})
+
+    server.refuse = refuse
+    seen = Seen()
+    with pytest.raises(AuthenticationError):
+        await asyncio.wait_for(link_to(server.url, seen, attempts=None).run(), 20)
+    assert not seen.of("on_lost", "on_retry")
+
+
+async def test_nothing_waits_any_more_once_the_connection_is_lost(server, endless_waits):
+    seen = Seen()
+    link = link_to(server.url, seen)
+    async with running(link):
+        await seen.until("on_up")
+        link._connection._sender._outgoing.set = lambda: None  # as if the connection took nothing
+        link.send(AudioChunk(bytes(3_200)))
+        assert link.queued_s == pytest.approx(0.1)
+        await server.drop()
+        await seen.until("on_retry")
+        assert link.queued_s == 0.0
 
 
 async def test_a_malformed_payload_is_told_and_does_not_end_the_session(server):

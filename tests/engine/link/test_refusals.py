@@ -18,8 +18,18 @@ from selam_cli.engine.events import ErrorRaised, SessionStarted
 from selam_cli.engine.link import connection
 from selam_cli.engine.link.callbacks import LinkCallbacks
 from selam_cli.engine.link.link import Link
-from selam_cli.errors import SelamError
+from selam_cli.engine.link.refusals import SessionOver, is_final
+from selam_cli.errors import (
+    AuthenticationError,
+    AuthorizationError,
+    ConnectionFailed,
+    SelamError,
+    ServiceError,
+    SessionError,
+    ValidationError,
+)
 from selam_cli.sound.files import write_wav
+from selam_cli.tunnel import ProxyFault, ProxyRefused
 from tests.support.certificates import certificate
 from tests.support.node import node_command
 from tests.support.talker import talker, tone
@@ -358,3 +368,26 @@ async def test_a_server_at_another_path_is_not_taken_for_the_one_that_was_named(
         error = await someone.until(ErrorRaised)
     assert "/voice" in error.message
     assert someone.status == 4
+
+
+# --- which of them are final ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "final"),
+    [
+        (ConnectionFailed("lost"), False),
+        (ProxyFault("the proxy does not answer"), False),
+        (ProxyRefused("the proxy wants a password"), True),
+        (SessionError("no session came"), False),
+        (SessionOver("idle"), True),
+        (AuthenticationError("no such key"), True),
+        (AuthorizationError("not this account"), True),
+        (ValidationError("no such voice"), True),
+        (ServiceError("something else"), True),
+        (SelamError("the embedded agent does not start"), True),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_was_decided_is_final_and_what_may_pass_is_tried_again(error, final):
+    assert is_final(error) is final
