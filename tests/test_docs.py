@@ -20,10 +20,10 @@ from typer.main import get_command
 from selam_cli import agent_settings
 from selam_cli.agent_settings import AgentSettings, load_agent_settings
 from selam_cli.cli import app
+from selam_cli.core import events
 from selam_cli.core.catalog import VOICES
-from selam_cli.engine import events
+from selam_cli.core.events import Event, from_line
 from selam_cli.engine.commands import Verb, parse_command
-from selam_cli.engine.events import Event, from_line
 from selam_cli.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -294,7 +294,8 @@ def test_the_program_that_is_shown_is_python():
 
 def test_every_notice_is_documented_and_no_other():
     """Those of a device are put together of its kind and what became of it."""
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "selam_cli" / "engine").rglob("*.py"))
+    rooms = (ROOT / "selam_cli" / "engine", ROOT / "selam_cli" / "core" / "conversation")
+    sources = "".join(path.read_text(encoding="utf-8") for room in rooms for path in room.rglob("*.py"))
     documented = set(named_first(section(LINES, "Notices")))
     assert set(re.findall(r'\bNotice\(\s*"(\w+)"', sources)) <= documented
     for code in documented:

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from selam_cli.core import events
+from selam_cli.core.events import to_line
 from selam_cli.core.redaction import Redactor, secrets_of_environment, secrets_of_url
-from selam_cli.engine import events
-from selam_cli.engine.events import to_line
 from selam_cli.redacted_output import RedactingFormatter, redacted_traceback
 from tests.support.canary import CANARY, forms, leaks
 

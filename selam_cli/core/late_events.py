@@ -13,6 +13,8 @@ from selam_cli.core import protocol
 
 GIVE_UP_S: Final = 1.0
 
+_ANSWERS: Final = (protocol.Transcription, protocol.Response, protocol.ReplyChunk, protocol.AudioEnd)
+
 
 class LateEvents:
     """A gate that closes at an interruption and opens when the old reply is surely over."""
@@ -21,6 +23,15 @@ class LateEvents:
         self._unacknowledged = 0
         self._until = float("-inf")
         self._shut = False
+        self._discarded = False
+
+    def discarded(self) -> None:
+        """Pass everything over that answers what the user has thrown away."""
+        self._discarded = True
+
+    def begin_turn(self) -> None:
+        """The user says something that is to be answered."""
+        self._discarded = False
 
     def interrupted(self, now: float) -> None:
         """Shut the gate: `interrupt` goes out at `now` (monotonic seconds)."""
@@ -31,10 +42,13 @@ class LateEvents:
     def reset(self) -> None:
         """Open the gate for a new session, in which nothing old can arrive."""
         self._unacknowledged = 0
-        self._shut = False
+        self._shut = self._discarded = False
 
     def admits(self, message: protocol.ServerMessage, now: float) -> bool:
         """Say whether a message belongs to the conversation as it is; False for the leftovers of the old reply."""
+        return self._is_of_now(message, now) and not (self._discarded and isinstance(message, _ANSWERS))
+
+    def _is_of_now(self, message: protocol.ServerMessage, now: float) -> bool:
         match message:
             case protocol.ControlAck(action=protocol.Action.INTERRUPT):
                 self._unacknowledged = max(0, self._unacknowledged - 1)

@@ -9,10 +9,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from selam_cli.core import pcm
+from selam_cli.core import events, pcm
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import WIRE_RATE_HZ
-from selam_cli.engine import events
 from selam_cli.engine.ask_speaker import AskSpeaker
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.jsonl import LineWriter
@@ -150,7 +149,7 @@ class _Turn:
         await self._session.wait()
         self._patience.stop()
         conversation = self._engine.conversation
-        conversation.gives_up = False  # the patience here is what the user says
+        conversation.give_up_never()  # the patience here is what the user says
         conversation.press(time.monotonic())
         await self._say()
         conversation.release(time.monotonic())

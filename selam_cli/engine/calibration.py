@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from selam_cli.core import events
+from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.pcm import Samples
-from selam_cli.engine import events
 from selam_cli.engine.conversation import Conversation
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.engine.room import RoomMeter
@@ -41,15 +42,16 @@ class Calibration:
         self._room: RoomMeter | None = None
         self._microphone = ""
         self._measuring: asyncio.Task[None] | None = None
+        conversation.listen(self._on_moment)
 
     def begin(self) -> None:
         """Measure, where that is not being done already; the notice `calibrated` tells the result."""
         if self._measuring is None:
             self._measuring = asyncio.create_task(self._measure())
 
-    def on_event(self, event: events.Event) -> None:
+    def _on_moment(self, moment: Moment) -> None:
         """Give up where the user begins to talk: what is said then is no noise of the room."""
-        if isinstance(event, events.TalkStarted) and self._room is not None:
+        if moment is Moment.TALK_BEGINS and self._room is not None:
             self._room.disturb("you talk")
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from selam_cli.engine.events import Audio, Event, Level, Playout, Response, StateChanged, Transcription
+from selam_cli.core.events import Audio, Event, Level, Playout, Response, StateChanged, Transcription
 
 EVERY_S: Final = 0.03
 CHARACTERS_PER_S: Final = 1_000_000

@@ -26,7 +26,7 @@ LAST_BLOCK_S: Final = 0.3
 
 
 @dataclass(slots=True)
-class Utterance:
+class Recording:
     """What was said in one turn: mono PCM16 at 16 kHz, and how much of it this session was sent."""
 
     turn: int
@@ -34,14 +34,8 @@ class Utterance:
     audio: bytearray = field(default_factory=bytearray)
     sent_bytes: int = 0
     complete: bool = False
-    ended_at: float = 0.0
-    """The monotonic time at which it was complete."""
-    resent: bool = False
-    """A part of it, or all, has gone to an earlier session."""
     closed: bool = False
     """All of it was handed over to the connection, the closing silence too."""
-    session: int = -1
-    """The session, by its number, that the sent part went to."""
 
     @property
     def seconds(self) -> float:
@@ -64,7 +58,6 @@ class Utterance:
 
     def start_over(self) -> None:
         """A new session knows nothing of it: all of it is unsent again."""
-        self.resent = self.resent or self.sent_bytes > 0
         self.sent_bytes = 0
         self.closed = False
 
@@ -80,8 +73,8 @@ class Capture:
         *,
         pre_roll_ms: int,
         tail_ms: int,
-        on_growth: Callable[[Utterance], None],
-        on_complete: Callable[[Utterance], None],
+        on_growth: Callable[[Recording], None],
+        on_complete: Callable[[Recording], None],
     ) -> None:
         self._pre_roll = PreRoll(pre_roll_ms)
         self._tail_s = tail_ms / 1_000
@@ -92,7 +85,7 @@ class Capture:
         """The end of the utterance before: what comes late of it, or of one that was thrown away, opens no other."""
         self._watchdog: asyncio.TimerHandle | None = None
         self.meter = LevelMeter()
-        self.current: Utterance | None = None
+        self.current: Recording | None = None
         self._listeners: list[Listener] = []
 
     @property
@@ -124,13 +117,13 @@ class Capture:
             return
         self._append(samples)
 
-    def start(self, turn: int, pressed_at: float, *, clean_from: float = float("-inf")) -> Utterance:
+    def start(self, turn: int, pressed_at: float, *, clean_from: float = float("-inf")) -> Recording:
         """Begin an utterance: what was heard just before the key is its beginning, there at once.
 
         Before `clean_from` the microphone heard the agent, and nothing of that is the user's.
         """
         self._disarm()
-        self.current = Utterance(turn, pressed_at)
+        self.current = Recording(turn, pressed_at)
         self._append(self._pre_roll.since(pressed_at, not_before=max(clean_from, self._taken_until)))
         return self.current
 
@@ -150,7 +143,7 @@ class Capture:
         self._disarm()
         return True
 
-    def abandon(self) -> Utterance | None:
+    def abandon(self) -> Recording | None:
         """End at once, without a tail, and hand over what was said so far."""
         self._take_no_more()
         abandoned, self.current = self.current, None
@@ -184,7 +177,6 @@ class Capture:
         if self.current is not None and not self.current.complete:
             self._take_no_more()
             self.current.complete = True
-            self.current.ended_at = time.monotonic()
             self._on_complete(self.current)
 
     def _take_no_more(self) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any, Final
 
+from selam_cli.core.events import Event, from_line
 from selam_cli.engine import terminal_modes
-from selam_cli.engine.events import Event, from_line
 
 LEAVE_WITHIN_S: Final = 5.0
 """The engine waits at most 2 s for the server's goodbye; past this something hangs and is ended."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
+from selam_cli.core import events
+from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.pcm import FlatLine, Samples
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.core.session import MicrophoneState
-from selam_cli.engine import events
 from selam_cli.engine.conversation import Conversation
 from selam_cli.engine.in_use import InUse, Opening
 from selam_cli.engine.outlet import Outlet
@@ -73,6 +74,7 @@ class Devices:
         self._flat = FlatLine()
         self._silence_told_in = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        conversation.listen(self._on_moment)
         self.unwritten: SelamError | None = None
         """Why the file in the speaker's place does not hold all that was heard."""
 
@@ -128,12 +130,11 @@ class Devices:
         if opening is not None and opening.device is not None and not self._conversation.capture.talking:
             opening.device.speak()
 
-    def on_event(self, event: events.Event) -> None:
-        """Somebody begins to talk, or has talked."""
-        if isinstance(event, events.TalkStarted):
+    def _on_moment(self, moment: Moment) -> None:
+        if moment is Moment.TALK_BEGINS:
             self._flat = FlatLine()
             self.need_microphone("talking", needed=True)
-        elif isinstance(event, events.TalkEnded):
+        elif moment is Moment.TALK_ENDS:
             self.need_microphone("talking", needed=False)
 
     def need_microphone(self, why: str, *, needed: bool) -> None:

@@ -16,11 +16,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from selam_cli import __version__
-from selam_cli.core import catalog, protocol
+from selam_cli.core import catalog, events, protocol
+from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.protocol import Action, MalformedPayload, ServerMessage, StartSession
 from selam_cli.core.session import Connection, SessionState, Stage
 from selam_cli.credentials import Credentials
-from selam_cli.engine import events
 from selam_cli.engine.agent_process import AgentProcess
 from selam_cli.engine.calibration import Calibration
 from selam_cli.engine.calm_texts import CalmTexts
@@ -94,7 +94,8 @@ class VoiceEngine:
             interrupt_threshold=settings.interrupt_threshold,
             volume=settings.volume,
         )
-        self.conversation = Conversation(settings, state, self._emitted, self._player)
+        self.conversation = Conversation(settings, state, emit, self._player)
+        self.conversation.listen(self._on_moment)
         self.devices = Devices(self.conversation, self._player, emit, settings)
         self._calibration = Calibration(self.conversation, self._player, self.devices.need_microphone, emit)
 
@@ -527,11 +528,8 @@ class VoiceEngine:
         else:
             self._spawn(self._link.restart())
 
-    def _emitted(self, event: events.Event) -> None:
-        self._emit(event)
-        self.devices.on_event(event)
-        self._calibration.on_event(event)
-        if isinstance(event, events.TurnEnded) and self._restart_wanted and self._restarting is None:
+    def _on_moment(self, moment: Moment) -> None:
+        if moment is Moment.TURN_ENDS and self._restart_wanted and self._restarting is None:
             self._restarting = asyncio.get_running_loop().call_later(0, self._restart_if_idle)
 
     def _tell_of_missing_key(self) -> None:

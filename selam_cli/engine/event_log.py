@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from selam_cli.core import events
+from selam_cli.core.events import Event
 from selam_cli.core.session import Phase
-from selam_cli.engine import events
-from selam_cli.engine.events import Event
 
 log = logging.getLogger(__name__)
 

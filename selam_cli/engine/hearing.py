@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from selam_cli.core import events
 from selam_cli.core.pcm import Samples, rms, seconds_of
-from selam_cli.engine import events
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.errors import AudioError
 from selam_cli.settings import Settings

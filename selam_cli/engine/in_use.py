@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from selam_cli.engine import events
+from selam_cli.core import events
 from selam_cli.engine.sound_thread import opened_in
 from selam_cli.errors import SelamError
 from selam_cli.sound.devices import FOLLOWERS

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from selam_cli.core.events import MERGEABLE, Event, to_line
 from selam_cli.core.outside_text import Utf8Stream, tidied
 from selam_cli.core.redaction import Redactor
-from selam_cli.engine.events import MERGEABLE, Event, to_line
 from selam_cli.errors import SelamError
 from selam_cli.output import Unwritten, write_all
 

@@ -187,6 +187,11 @@ class ReplyPlayer:
         return True
 
     @property
+    def holds_sound(self) -> bool:
+        """Whether sound of the reply was kept back."""
+        return bool(self._held)
+
+    @property
     def complete(self) -> bool:
         """Whether all of the reply's sound has come."""
         return self._complete

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from selam_cli.core import events
+from selam_cli.core.conversation import notices
 from selam_cli.core.heard import SpokenText
 from selam_cli.core.protocol import ReplyChunk
 from selam_cli.core.session import SessionState
-from selam_cli.engine import events, notices
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.errors import SelamError
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selam_cli.core import pcm
+from selam_cli.core.events import Notice
 from selam_cli.core.pcm import FlatLine, Samples
-from selam_cli.engine.events import Notice
 
 LISTEN_S: Final = 2.0
 WARM_UP_S: Final = 0.2

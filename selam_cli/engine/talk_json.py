@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from selam_cli.engine import notices, terminal_modes
+from selam_cli.core.conversation import notices
+from selam_cli.core.events import Event
+from selam_cli.engine import terminal_modes
 from selam_cli.engine.commands import UnknownCommand, Verb, parse_command
 from selam_cli.engine.engine import VoiceEngine
-from selam_cli.engine.events import Event
 from selam_cli.engine.jsonl import LineWriter, read_lines
 from selam_cli.engine.standard_streams import StandardStreams
 from selam_cli.engine.target import Target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from selam_cli.engine import events
+from selam_cli.core import events
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.standard_streams import StandardStreams
 from selam_cli.engine.talk_json import end_on_signals, run_loop

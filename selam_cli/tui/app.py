@@ -21,12 +21,12 @@ from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
 
+from selam_cli.core import events
 from selam_cli.core.outside_text import variable
 from selam_cli.core.plain_text import plain, plain_line
 from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
 from selam_cli.core.redaction import Redactor, secrets_of_environment
 from selam_cli.core.session import Phase
-from selam_cli.engine import events
 from selam_cli.log_file import DEBUG_VARIABLE, add_to_log
 from selam_cli.redacted_output import redacted_traceback
 from selam_cli.tui import garbage, leaving, words

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from selam_cli.core import events
 from selam_cli.core.protocol import MAX_TEXT
-from selam_cli.engine import events
 from selam_cli.tui.text_pane import TextPane
 
 _MARKS: Final = {"info": "i", "warning": "!", "error": "✗"}

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from selam_cli.core.events import Devices, ErrorRaised, Event, StateChanged
 from selam_cli.core.plain_text import plain_line
-from selam_cli.engine.events import Devices, ErrorRaised, Event, StateChanged
 from selam_cli.tui.sheet import Sheet
 
 _NOTHING: Final = "No sound device was found. Start again with --input FILE, or --output null."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from selam_cli.engine.events import Event
+from selam_cli.core.events import Event
 
 
 class Engine(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from selam_cli.engine.events import MERGEABLE
+from selam_cli.core.events import MERGEABLE
 
 
 class Inbox:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from selam_cli.core import events
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import Action
 from selam_cli.core.push_to_talk import Mode
 from selam_cli.core.session import Connection, MicrophoneState, Phase
-from selam_cli.engine import events
 from selam_cli.tui.options import ScreenOptions
 
 SILENT: Final = events.Level(input_dbfs=-90.0, peak_dbfs=-90.0, clipped=False, output_dbfs=-90.0)

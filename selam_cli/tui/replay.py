@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from selam_cli.core.events import Event, from_line
 from selam_cli.core.outside_text import tidied
-from selam_cli.engine.events import Event, from_line
 
 
 class ReplayEngine:

@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from selam_cli.engine.events import Event
+from selam_cli.core.events import Event
 from selam_cli.tui.leaving import INTERRUPTED
 
 Outcome = TypeVar("Outcome")

@@ -1,5 +1,6 @@
 import pytest
 
+from selam_cli.core import protocol
 from selam_cli.core.late_events import LateEvents
 from selam_cli.core.protocol import AudioEnd, ControlAck, ReplyChunk, Response, Transcription
 
@@ -61,3 +62,16 @@ def test_of_two_interruptions_the_first_acknowledgement_is_not_enough(gate):
 def test_a_new_session_has_nothing_old(gate):
     gate.reset()
     assert gate.admits(CHUNK, 10.1)
+
+
+def test_what_answers_something_thrown_away_is_passed_over_until_something_else_is_said():
+    gate = LateEvents()
+    gate.discarded()
+    answers = [protocol.Transcription("no"), protocol.Response("No."), protocol.AudioEnd(0)]
+    assert not any(gate.admits(message, 0.0) for message in answers)
+    assert gate.admits(protocol.ControlAck("stop_listening", "executed"), 0.0)
+    gate.begin_turn()
+    assert all(gate.admits(message, 0.0) for message in answers)
+    gate.discarded()
+    gate.reset()
+    assert all(gate.admits(message, 0.0) for message in answers), "another session has not heard it"

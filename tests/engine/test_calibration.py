@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from selam_cli.core import events
+from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.session import MicrophoneState, SessionState
-from selam_cli.engine import events
 from selam_cli.engine.calibration import Calibration
 from selam_cli.engine.capture import Capture
 
@@ -23,9 +24,11 @@ class Stand:
         self.told: list[events.Notice] = []
         self.sent = 0
         self.needed: list[bool] = []
+        self.listeners: list = []
         self.player = SimpleNamespace(sounding=False)
         self.conversation = SimpleNamespace(
             capture=Capture(pre_roll_ms=0, tail_ms=0, on_growth=lambda _: None, on_complete=lambda _: None),
+            listen=self.listeners.append,
             state=SessionState(microphone=MicrophoneState("Headset", 16_000, open=True)),
         )
         self.conversation.capture.listen(self._send)
@@ -80,7 +83,7 @@ async def test_who_begins_to_talk_is_no_noise_of_the_room(stand):
     stand.calibration.begin()
     await stand.hear(1.0)
     stand.conversation.capture.start(1, 0.0)
-    stand.calibration.on_event(events.TalkStarted(1))
+    stand.listeners[0](Moment.TALK_BEGINS)
     await stand.hear(0.1, rms=5_000)
     assert [notice.message for notice in stand.told] == ["The room is not measured while you talk."]
     stand.conversation.capture.abandon()

@@ -7,10 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 
-from selam_cli.core import protocol
+from selam_cli.core import events, protocol
 from selam_cli.core.protocol import MAX_TEXT, ReplyChunk, Response, Transcription
 from selam_cli.core.session import SessionState, apply
-from selam_cli.engine import events
 from selam_cli.engine.calm_texts import CalmTexts
 from selam_cli.engine.reply import MAX_REPLY_S, ReplyPlayer
 from selam_cli.errors import AudioError

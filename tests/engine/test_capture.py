@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from selam_cli.core.pcm import samples_in
-from selam_cli.engine.capture import Capture, Utterance
+from selam_cli.engine.capture import Capture, Recording
 from selam_cli.sound import microphone as microphones
 
 
@@ -18,7 +18,7 @@ class Microphone:
     """A capture, and noise that is heard in it in blocks of 20 ms from `begin` on."""
 
     def __init__(self, **options: int) -> None:
-        self.ended: list[Utterance] = []
+        self.ended: list[Recording] = []
         self.capture = Capture(on_growth=lambda _: None, on_complete=self.ended.append, **options)
         self.begin = time.monotonic()
         self.spoken = np.random.default_rng(3).integers(-9_000, 9_000, samples_in(4_000)).astype(np.int16)

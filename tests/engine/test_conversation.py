@@ -9,9 +9,8 @@ import pytest
 import soundfile
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from selam_cli.core import late_events, protocol
+from selam_cli.core import events, late_events, protocol
 from selam_cli.core.protocol import AudioChunk, AudioEnd, Control, ErrorReport, ReplyChunk, Response, StartSession
-from selam_cli.engine import events
 from selam_cli.sound.mp3 import frame_header
 from tests.support.talker import talker, tone
 from tests.support.voice_server import voice_server

@@ -3,8 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from selam_cli.core.protocol import AudioChunk
-from selam_cli.engine import events
-from selam_cli.engine.capture import Utterance
+from selam_cli.engine.capture import Recording
 from selam_cli.engine.delivery import Delivery
 from selam_cli.settings import Settings
 
@@ -27,74 +26,73 @@ class Wire:
 
 
 def delivering(wire, **settings):
-    told = []
-    delivery = Delivery(Settings(**settings), told.append)
+    delivery = Delivery(Settings(**settings))
     delivery.attach(wire)
-    return delivery, told
+    return delivery
 
 
-def utterance(seconds, complete=False):
-    return Utterance(1, 0.0, bytearray(b"\1\2" * round(16_000 * seconds)), complete=complete)
+def recording(seconds, complete=False):
+    return Recording(1, 0.0, bytearray(b"\1\2" * round(16_000 * seconds)), complete=complete)
 
 
 def test_chunks_are_100_ms_and_the_rest_waits():
     wire = Wire()
-    said = utterance(0.35)
-    delivering(wire)[0].pump(said)
+    said = recording(0.35)
+    delivering(wire).feed(said)
     assert wire.lengths == [3_200] * 3
     assert said.unsent_seconds == pytest.approx(0.05)
 
 
 def test_chunks_grow_to_200_ms_while_the_way_out_lags_and_shrink_again():
     wire = Wire(queued_s=0.3)
-    delivery, _ = delivering(wire)
-    said = utterance(0.4)
-    delivery.pump(said)
+    delivery = delivering(wire)
+    said = recording(0.4)
+    delivery.feed(said)
     assert wire.lengths == [6_400] * 2
     wire.queued_s = 0.0
     said.audio += bytes(b"\1\2" * 1_600)
-    delivery.pump(said)
+    delivery.feed(said)
     assert wire.lengths == [6_400, 6_400, 3_200]
 
 
 def test_the_last_chunk_may_be_short_and_the_closing_silence_follows_it():
     wire = Wire()
-    delivery, told = delivering(wire)
-    said = utterance(0.25, complete=True)
-    delivery.pump(said)
-    delivery.pump(said)
+    delivery = delivering(wire)
+    said = recording(0.25, complete=True)
+    delivery.feed(said)
+    delivery.feed(said)
     assert wire.lengths == [3_200, 3_200, 1_600] + [3_200] * 10
     assert all(message == AudioChunk(bytes(3_200)) for message in wire.sent[3:])
-    assert told == [events.Utterance(1, "sent", 0.25)]
+    assert said.closed
 
 
 def test_the_closing_silence_can_be_switched_off():
     wire = Wire()
-    delivery, _ = delivering(wire, closing_silence=False)
-    delivery.pump(utterance(0.2, complete=True))
+    delivery = delivering(wire, closing_silence=False)
+    delivery.feed(recording(0.2, complete=True))
     assert wire.lengths == [3_200, 3_200]
 
 
 def test_without_a_session_everything_waits_and_is_then_sent_from_its_first_sample():
     wire = Wire(up=False)
-    delivery, told = delivering(wire)
-    said = utterance(0.3)
-    delivery.pump(said)
+    delivery = delivering(wire)
+    said = recording(0.3)
+    delivery.feed(said)
     assert not wire.sent
     wire.up = True
-    delivery.pump(said)
+    delivery.feed(said)
     wire.sent.clear()
     said.start_over()
     said.complete = True
-    delivery.pump(said)
+    delivery.feed(said)
     assert wire.lengths == [3_200] * 13
-    assert told == [events.Utterance(1, "resent", 0.3)]
+    assert said.closed
 
 
 def test_of_a_long_utterance_no_more_is_handed_over_than_there_is_room_for_and_nothing_is_lost():
     wire = Wire()
-    delivery, told = delivering(wire)
-    said = utterance(60.0, complete=True)
+    delivery = delivering(wire)
+    said = recording(60.0, complete=True)
     handed_over = []
     wire.queued_s = 0.9
 
@@ -103,30 +101,20 @@ def test_of_a_long_utterance_no_more_is_handed_over_than_there_is_room_for_and_n
         wire.queued_s = 1.0
 
     wire.send = fill
-    delivery.pump(said)
+    delivery.feed(said)
     assert len(handed_over) == 1
-    while not told:
+    while not said.closed:
         wire.queued_s = 0.9
-        delivery.pump(delivery.feeding)
+        delivery.feed(said)
     assert b"".join(message.audio for message in handed_over)[: len(said.audio)] == bytes(said.audio)
 
 
 def test_what_is_left_of_an_utterance_is_handed_over_before_something_else_is_said():
     wire = Wire(queued_s=1.0)
-    delivery, _ = delivering(wire)
-    said = utterance(3.0, complete=True)
-    delivery.pump(said)
+    delivery = delivering(wire)
+    said = recording(3.0, complete=True)
+    delivery.feed(said)
     assert not wire.sent
-    assert delivery.finish()
+    delivery.feed(said, whole=True)
     assert said.closed
     assert sum(wire.lengths) == len(said.audio) + 32_000
-
-
-def test_more_than_the_way_out_holds_is_not_handed_over_at_once():
-    wire = Wire(queued_s=1.0)
-    delivery, _ = delivering(wire)
-    said = utterance(40.0, complete=True)
-    delivery.pump(said)
-    assert not delivery.finish()
-    assert not wire.sent
-    assert delivery.withdraw() is said

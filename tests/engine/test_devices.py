@@ -7,7 +7,7 @@ from importlib import import_module
 
 import psutil
 
-from selam_cli.engine import events
+from selam_cli.core import events
 from selam_cli.engine.commands import parse_command
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.target import Target

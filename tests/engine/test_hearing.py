@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from selam_cli.core import events
 from selam_cli.core.protocol import AudioEnd, ReplyChunk
-from selam_cli.engine import events
 from selam_cli.engine.hearing import TAIL_S, Hearing, Leak
 from selam_cli.engine.reply import ReplyPlayer
 from selam_cli.settings import Settings

@@ -7,8 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 
+from selam_cli.core import events
 from selam_cli.core.protocol import AudioEnd, ReplyChunk
-from selam_cli.engine import events, in_slices
+from selam_cli.engine import in_slices
 from selam_cli.engine.in_slices import SLICE_BYTES, InSlices, NoMore, Slice
 from selam_cli.engine.reply import ReplyPlayer
 from tests.support.talker import talker, tone

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
+from selam_cli.core import events
 from selam_cli.core.pcm import samples_in
-from selam_cli.engine import events
 from tests.support.talker import Talker, talker
 from tests.support.voice_server import voice_server
 

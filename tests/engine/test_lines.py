@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selam_cli.core import events
+from selam_cli.core.events import from_line, to_line
 from selam_cli.core.session import Connection, SessionState
-from selam_cli.engine import events
 from selam_cli.engine.commands import Command, UnknownCommand, Verb, parse_command
-from selam_cli.engine.events import from_line, to_line
 from selam_cli.engine.jsonl import LineWriter, read_lines
 
 SAMPLES = [

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from selam_cli.core import protocol
+from selam_cli.core import events, protocol
+from selam_cli.core.conversation import ledger
 from selam_cli.core.protocol import AudioChunk, EndSession, StartSession
-from selam_cli.engine import events, undelivered
-from selam_cli.engine.capture import Utterance
 from selam_cli.engine.link import link, liveness, policy
 from tests.engine.test_conversation import answer, speech_of
 from tests.support.recording_server import recording_server
@@ -226,15 +225,8 @@ async def test_an_answer_that_came_while_one_talked_is_no_sign_that_all_of_it_ar
         assert kept.seconds == 0.6
 
 
-def test_kept_speech_is_in_the_order_in_which_it_was_said_whenever_it_turned_out_to_be_lost():
-    kept = undelivered.Undelivered(lambda _: None, lambda _: None)
-    for turn in (1, 3, 2):
-        kept.keep(Utterance(turn, pressed_at=float(turn), audio=bytearray([turn, 0]), complete=True), "a test wants it")
-    assert bytes(kept.take(session=1).audio) == bytes([1, 0, 2, 0, 3, 0])
-
-
 async def test_kept_speech_is_bounded_and_what_has_to_go_is_told(server, monkeypatch):
-    monkeypatch.setattr(undelivered, "KEPT_AT_MOST_S", 1.0)
+    monkeypatch.setattr(ledger, "KEPT_AT_MOST_S", 1.0)
     await server.stop()
     async with talker(server.url, resend_within_s=0) as user:
         await user.until(events.Reconnecting)

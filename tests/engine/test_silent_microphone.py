@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.session import SessionState
 from selam_cli.engine import devices
 from selam_cli.engine.devices import SILENT_FOR_S, Devices
-from selam_cli.engine.events import TalkStarted
 from selam_cli.settings import Settings
 
 BLOCK_S = 0.02
@@ -25,11 +25,13 @@ class Stand:
         self.told: list[str] = []
         self.on_block = None
         self._state = SessionState()
+        self._listeners: list = []
         self._conversation = SimpleNamespace(
             capture=SimpleNamespace(talking=False),
             hearing=SimpleNamespace(on_block=lambda *_: None),
             state=self._state,
             update=lambda **_: None,
+            listen=self._listeners.append,
         )
         self.devices = Devices(
             self._conversation,
@@ -49,7 +51,8 @@ class Stand:
     def talk(self, turn: int) -> None:
         self._conversation.state = SessionState(turn=turn)
         self._conversation.capture.talking = True
-        self.devices.on_event(TalkStarted(turn))
+        for listener in self._listeners:
+            listener(Moment.TALK_BEGINS)
 
     def let_go(self) -> None:
         self._conversation.capture.talking = False

@@ -2,9 +2,9 @@
 
 import pytest
 
-from selam_cli.core import protocol
+from selam_cli.core import events, protocol
+from selam_cli.core.conversation import context, controls
 from selam_cli.core.protocol import ReplyChunk, Response
-from selam_cli.engine import controls, conversation, events
 from selam_cli.engine.link import connection
 from tests.support.talker import talker, tone
 from tests.support.voice_server import voice_server
@@ -51,7 +51,7 @@ async def test_a_control_without_an_acknowledgement_is_told(server, monkeypatch)
 
 
 async def test_no_answer_is_told_and_the_conversation_is_ready_again(server, monkeypatch):
-    monkeypatch.setattr(conversation, "NO_ANSWER_S", 0.2)
+    monkeypatch.setattr(context, "NO_ANSWER_S", 0.2)
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
         user.utter(tone(0.2))
@@ -69,7 +69,7 @@ async def test_a_reply_without_an_end_ends_when_nothing_more_comes(server, monke
         await server.send(Response("And then"))
         await server.send(ReplyChunk(tone(0.1).tobytes()))
         await user.until(events.Audio)
-        monkeypatch.setattr(conversation, "REPLY_STALL_S", 0.2)
+        monkeypatch.setattr(context, "REPLY_STALL_S", 0.2)
         await user.until(events.TurnEnded)
     assert user.of(events.TurnEnded) == [events.TurnEnded(1, "answered")]
 

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 
 from rich.cells import cell_len
 
-from selam_cli.core import protocol
+from selam_cli.core import events, protocol
 from selam_cli.core.plain_text import plain, plain_json, plain_line, whole_characters
 from selam_cli.core.protocol import MAX_AUDIO_BYTES, MAX_TEXT, ErrorReport, MalformedPayload
 from selam_cli.core.redaction import Redactor
 from selam_cli.core.session import SessionState, apply
-from selam_cli.engine import events
 from selam_cli.engine.link.packets import GuardedPacket
 from selam_cli.engine.link.refusals import refusal
 from selam_cli.errors import AudioError, service_error

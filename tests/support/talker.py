@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from selam_cli.core import events
 from selam_cli.core.pcm import samples_in
 from selam_cli.credentials import Credentials
-from selam_cli.engine import events
 from selam_cli.engine.commands import parse_command
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.target import Target

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from selam_cli.core import events
 from selam_cli.core.session import Connection, MicrophoneState, Phase
-from selam_cli.engine import events
 from selam_cli.tui.app import ScreenOptions, SelamScreen, run
 from selam_cli.tui.replay import ReplayEngine
 from tests.support.busy import keep_busy

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from selam_cli.core import events
 from selam_cli.core.session import MicrophoneState, Phase
-from selam_cli.engine import events
 from tests.tui.play import READY
 from tests.tui.test_panes import screen, shown, until
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selam_cli.engine import events
+from selam_cli.core import events
 from selam_cli.tui.inbox import Inbox
 
 

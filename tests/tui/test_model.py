@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from selam_cli.core import events
 from selam_cli.core.protocol import Action
 from selam_cli.core.push_to_talk import Mode
 from selam_cli.core.session import Connection, Phase
-from selam_cli.engine import events
 from selam_cli.tui import words
 from selam_cli.tui.model import (
     CommandSent,

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from selam_cli.core import events
 from selam_cli.core.session import Phase
-from selam_cli.engine import events
 from selam_cli.tui.app import ScreenOptions, SelamScreen
 from selam_cli.tui.model import Moment
 from selam_cli.tui.replay import ReplayEngine

@@ -6,7 +6,7 @@ import subprocess
 
 from aiohttp import WSMsgType, web
 
-from selam_cli.engine import events
+from selam_cli.core import events
 from selam_cli.engine.link import liveness
 from tests.support.node import node_command
 from tests.support.talker import talker, tone

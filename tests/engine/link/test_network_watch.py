@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from selam_cli.engine import events
+from selam_cli.core import events
 from selam_cli.engine.link import network_watch, policy
 from selam_cli.engine.link.network_watch import NetworkWatch
 from tests.support.needs import need_right

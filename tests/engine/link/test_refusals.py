@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from selam_cli.core.events import ErrorRaised, SessionStarted
 from selam_cli.core.protocol import ErrorReport, StartSession
-from selam_cli.engine.events import ErrorRaised, SessionStarted
 from selam_cli.engine.link import connection
 from selam_cli.engine.link.callbacks import LinkCallbacks
 from selam_cli.engine.link.link import Link

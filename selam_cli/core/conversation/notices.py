@@ -5,8 +5,8 @@ The codes are what machines may rely on (cli.md); the sentences are for people.
 
 from __future__ import annotations
 
+from selam_cli.core.events import Notice
 from selam_cli.core.pcm import dbfs
-from selam_cli.engine.events import Notice
 
 ENDED = Notice("ended", "warning", "The conversation has ended.", "Quit and start again.")
 MUTED = Notice("muted", "warning", "The microphone is muted.", "Switch it on again to talk.")
@@ -75,3 +75,20 @@ def too_quiet(heard_rms: float, needed_rms: float) -> Notice:
     )
     remedy = "Speak closer, choose another microphone, or lower the VAD threshold."
     return Notice("too_quiet", "warning", sentence, remedy)
+
+
+def kept(seconds: float, why: str) -> Notice:
+    """Tell that speech could not be delivered and is kept."""
+    return Notice("kept", "info", f"{seconds:.1f} s of speech are kept: {why}.", "Send them with resend.")
+
+
+def kept_full(most_s: float, gone_s: float) -> Notice:
+    """Tell that the oldest of what is kept had to go."""
+    sentence = f"At most {most_s / 60:g} minutes of speech are kept: the oldest {gone_s:.1f} s are gone."
+    return Notice("kept_full", "warning", sentence, "Send the rest with resend while you can.")
+
+
+def unacknowledged(action: str) -> Notice:
+    """Tell that the server did not answer a control action."""
+    sentence = f"The server did not acknowledge {action} in 2 seconds."
+    return Notice("no_ack", "warning", sentence, "It may be overloaded.")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
-from selam_cli.engine.events import Latency
+from selam_cli.core.events import Latency
 
 
 class LatencyOfTurn:
-    """Collects the times of one turn; each method says whether its time is news."""
+    """Collects the times of one turn; each method says whether its time is news. Times are monotonic seconds."""
 
     def __init__(self, turn: int, pressed_at: float = 0.0) -> None:
         self._turn = turn
@@ -21,24 +19,24 @@ class LatencyOfTurn:
         return Latency(self._turn, **{name: round(ms, 1) for name, ms in self._times.items()})
 
     def speech_ended(self, at: float) -> None:
-        """The user released the key at this monotonic time; a later release of the same turn replaces it."""
+        """The user released the key at this time; a later release of the same turn replaces it."""
         self._ended_at = at
 
-    def first_chunk_sent(self) -> bool:
+    def first_chunk_sent(self, now: float) -> bool:
         """The first sound of the utterance has left."""
-        return self._once("press_to_wire_ms", self._pressed_at)
+        return self._once("press_to_wire_ms", self._pressed_at, now)
 
-    def transcribed(self) -> bool:
+    def transcribed(self, now: float) -> bool:
         """The final transcription came."""
-        return self._once("transcription_ms", self._ended_at)
+        return self._once("transcription_ms", self._ended_at, now)
 
-    def responded(self) -> bool:
+    def responded(self, now: float) -> bool:
         """The first of the answer's text came."""
-        return self._once("response_ms", self._ended_at)
+        return self._once("response_ms", self._ended_at, now)
 
-    def sounded(self) -> bool:
+    def sounded(self, now: float) -> bool:
         """The first of the answer's sound came."""
-        return self._once("audio_ms", self._ended_at)
+        return self._once("audio_ms", self._ended_at, now)
 
     def round_trip(self, rtt_ms: float) -> bool:
         """A control was acknowledged after this time."""
@@ -47,8 +45,8 @@ class LatencyOfTurn:
         self._times["rtt_ms"] = rtt_ms
         return True
 
-    def _once(self, name: str, since: float | None) -> bool:
+    def _once(self, name: str, since: float | None, now: float) -> bool:
         if name in self._times or not since:
             return False
-        self._times[name] = max(0.0, (time.monotonic() - since) * 1_000)
+        self._times[name] = max(0.0, (now - since) * 1_000)
         return True

@@ -1,0 +1,1 @@
+"""A conversation as a machine: inputs in, effects out; no clock, no loop, no device."""
