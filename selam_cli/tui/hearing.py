@@ -30,11 +30,11 @@ _LOOK_AGAIN_S: Final = 0.01
 LEAVE_WITHIN_S: Final = 6.0
 """The longest wait on leaving for a terminal that has proved that it answers, on a link that cuts all in pieces."""
 
-LEAVE_AT_LEAST_S: Final = 1.0
+LEAVE_AT_LEAST_S: Final = 2.0
 _ROUND_TRIPS: Final = 4
 """So many round trips without a sign end that wait earlier, but not before LEAVE_AT_LEAST_S."""
 
-ASKED_LATELY_S: Final = 1.0
+ASKED_LATELY_S: Final = 2.0
 """A terminal that has not answered so soon after being asked may yet."""
 
 PATIENT_WHILE_ASKING_S: Final = 3.0

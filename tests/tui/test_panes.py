@@ -270,7 +270,7 @@ async def test_the_latency_view_comes_and_goes(size):
         await pilot.press("y")
         await until(pilot, lambda: re.search(r"press to wire +38 ms", shown(app)))
         for figure in (r"sound buffered +\d+ ms", r"buffer's aim +160 ms", r"breaks +\d"):
-            assert re.search(figure, shown(app))
+            await until(pilot, lambda figure=figure: re.search(figure, shown(app)))
         await pilot.press("y")
         await until(pilot, lambda: "press to wire" not in shown(app))
 

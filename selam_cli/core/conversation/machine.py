@@ -113,5 +113,7 @@ class ConversationMachine:
     def deadline(self) -> float | None:
         """Return when `TimePassed` is wanted next; None: nothing depends on the time that passes."""
         context = self._context
+        if context.state.link is Link.CLOSED:
+            return None
         due = (context.answer_due_at, context.keep_at, context.follow_at, context.controls.deadline())
         return min((at for at in due if at is not None), default=None)

@@ -105,6 +105,7 @@ class Driven:
         while (due := self.machine.deadline()) is not None and due <= until:
             self.now = max(self.now, due)
             self.do(inputs.TimePassed())
+            assert self.machine.deadline() != due, "time stands still"
         self.now = until
 
     def send(self, count: int = 1_000) -> None:
