@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from benchmarks.figures import Figure
-from selam_cli.core.turns import FRAME_BYTES, Framer
+from selam_cli.core.endpointing import FRAME_BYTES, Framer
 from selam_cli.sound.front_end import FRAME, FrontEnd, Processor
 from selam_cli.sound.reference import RenderReference
 from selam_cli.sound.voiced import VoiceDetector
@@ -95,7 +95,7 @@ def _cleaned(far: np.ndarray, heard: np.ndarray) -> np.ndarray:
 
 
 def _processor(*, noise_suppression: bool = False, gain_control: bool = False) -> Processor:
-    from selam_cli.sound.echo import VoiceProcessor  # noqa: PLC0415  # an extra; the other benchmarks need none
+    from selam_cli.sound.webrtc_apm import VoiceProcessor  # noqa: PLC0415  # an extra; the other benchmarks need none
 
     return VoiceProcessor(echo_cancellation=True, noise_suppression=noise_suppression, gain_control=gain_control)
 

@@ -17,10 +17,10 @@ import numpy as np
 import psutil
 
 from benchmarks.figures import Figure, milliseconds, percentile
-from selam_cli.agent.engines import Hearer
-from selam_cli.agent.hearing import sphinx
-from selam_cli.agent.hearing.in_workers import HearerInWorkers
+from selam_cli.agent.providers import Hearer
 from selam_cli.agent.responder import Utterance
+from selam_cli.agent.stt import sphinx
+from selam_cli.agent.stt.in_workers import HearerInWorkers
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from tests.support.questions import questions, word_errors, words
 from tests.support.speech import spoken

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.figures import Figure
-from selam_cli.core.playout_delay import MAX_MS, MIN_MS, PlayoutDelay
+from selam_cli.core.jitter_delay import MAX_MS, MIN_MS, PlayoutDelay
 from tests.support.playout_run import FixedDelay, Played, play
 from tests.support.traces import KINDS, trace
 

@@ -7,9 +7,9 @@ import time
 import aiohttp
 
 from benchmarks.figures import Figure, milliseconds, percentile
-from selam_cli.agent.engines import Message, Prompt
+from selam_cli.agent.llm.openai import ChatThinker
+from selam_cli.agent.providers import Message, Prompt
 from selam_cli.agent.rest.client import RestClient
-from selam_cli.agent.thinking.openai import ChatThinker
 from tests.support.openai_server import OpenAIServer, event, openai_server, streams
 
 ROUNDS = 200

@@ -20,7 +20,7 @@ import soundfile
 from benchmarks.figures import Figure, milliseconds, percentile
 from benchmarks.soak import Family
 from benchmarks.talking import PlayedTerminal, talking, until
-from selam_cli.core.playout_delay import START_MS
+from selam_cli.core.jitter_delay import START_MS
 from selam_cli.core.protocol import AudioEnd, ReplyChunk
 from tests.support.ear import Ear, breaks_in, tone
 from tests.support.voice_server import VoiceServer, voice_server

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 
 from benchmarks.figures import Figure, milliseconds, percentile
 from benchmarks.hearing import as_recorded
-from selam_cli.agent.hearing import sphinx
-from selam_cli.agent.speaking.espeak import Espeak
-from selam_cli.agent_settings import AgentSettings
+from selam_cli.agent.stt import sphinx
+from selam_cli.agent.tts.espeak import Espeak
+from selam_cli.config.agent_settings import AgentSettings
 from selam_cli.core.protocol import Action, AudioChunk, Control, StartSession
 from tests.agent.test_server import CLOSING, Caller, caller, chunks
 from tests.support.embedded_agent import embedded_agent

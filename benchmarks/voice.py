@@ -9,11 +9,11 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 from benchmarks.figures import Figure, milliseconds, percentile
-from selam_cli.agent import language
-from selam_cli.agent.speaking.espeak import Espeak
-from selam_cli.agent.speaking.espeak_process import EspeakLibrary
-from selam_cli.agent.speaking.espeak_program import EspeakProgram
-from selam_cli.core.language_signs import weighed
+from selam_cli.agent.text import language
+from selam_cli.agent.text.language_signs import weighed
+from selam_cli.agent.tts.espeak import Espeak
+from selam_cli.agent.tts.espeak_process import EspeakLibrary
+from selam_cli.agent.tts.espeak_program import EspeakProgram
 
 ROUNDS = 30
 FIRST_SOUND_MS = 100.0

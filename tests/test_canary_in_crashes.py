@@ -20,12 +20,12 @@ from tests.support.terminal import Terminal
 from tests.test_canary import environment, nothing_leaks, question  # noqa: F401  # fixtures
 
 CRASHES = {
-    "a command": "import selam_cli.listings as m\nm.show_voices = broken",
-    "a thread": "import selam_cli.listings as m, threading\n"
+    "a command": "import selam_cli.commands.listings as m\nm.show_voices = broken",
+    "a thread": "import selam_cli.commands.listings as m, threading\n"
     "def show(**_):\n    t = threading.Thread(target=broken); t.start(); t.join()\nm.show_voices = show",
-    "a destructor": "import selam_cli.listings as m\nclass Bad:\n    __del__ = broken\n"
+    "a destructor": "import selam_cli.commands.listings as m\nclass Bad:\n    __del__ = broken\n"
     "m.show_voices = lambda **_: Bad() and None",
-    "a coroutine": "import selam_cli.listings as m, asyncio\n"
+    "a coroutine": "import selam_cli.commands.listings as m, asyncio\n"
     "async def work():\n    raise RuntimeError(KEY) from ValueError(KEY)\n"
     "m.show_voices = lambda **_: asyncio.run(work())",
 }

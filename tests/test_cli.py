@@ -113,7 +113,7 @@ def test_a_bug_is_a_sentence_and_a_traceback_only_for_those_who_ask(monkeypatch,
     def broken(**_):
         raise ZeroDivisionError("sk-selam-test-secret")
 
-    monkeypatch.setattr("selam_cli.listings.show_voices", broken)
+    monkeypatch.setattr("selam_cli.commands.listings.show_voices", broken)
     assert cli.run(["voices"]) == 1
     told = capsys.readouterr().err
     assert "ZeroDivisionError" in told

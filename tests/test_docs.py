@@ -17,14 +17,14 @@ from urllib.parse import unquote
 import pytest
 from typer.main import get_command
 
-from selam_cli import agent_settings
-from selam_cli.agent_settings import AgentSettings, load_agent_settings
 from selam_cli.cli import app
+from selam_cli.config import agent_settings
+from selam_cli.config.agent_settings import AgentSettings, load_agent_settings
+from selam_cli.config.settings import Settings, load_settings
 from selam_cli.core import events
 from selam_cli.core.catalog import VOICES
 from selam_cli.core.events import Event, from_line
-from selam_cli.engine.commands import Verb, parse_command
-from selam_cli.settings import Settings, load_settings
+from selam_cli.engine.lines.commands import Verb, parse_command
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])

@@ -5,9 +5,9 @@ import json
 import pytest
 import soundfile
 
-from selam_cli.agent.hearing import sphinx
-from selam_cli.agent.language import detect
-from selam_cli.agent_settings import AgentSettings
+from selam_cli.agent.stt import sphinx
+from selam_cli.agent.text.language import detect
+from selam_cli.config.agent_settings import AgentSettings
 from selam_cli.sound.files import write_wav
 from tests.agent.conftest import server  # noqa: F401  # a fixture
 from tests.support.embedded_agent import embedded_agent

@@ -199,7 +199,7 @@ def test_ctrl_c_while_the_program_is_loaded_is_no_traceback():
 async def test_a_key_store_that_hangs_does_not_outlive_whoever_asked_it(tmp_path):
     (tmp_path / "hanging_store.py").write_text(KEY_STORE_THAT_HANGS)
     asking = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from selam_cli.key_store import KeyStore; KeyStore(600).get('ws://example.org')",
+        sys.executable, "-c", "from selam_cli.credentials.keyring_client import KeyStore; KeyStore(600).get('ws://example.org')",
         env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHON_KEYRING_BACKEND": "hanging_store.Hangs"},
     )  # fmt: skip
     async with asyncio.timeout(PATIENCE_S):

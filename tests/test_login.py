@@ -13,12 +13,12 @@ import psutil
 import pytest
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from selam_cli.commands import login
 from selam_cli.core.protocol import EndSession
-from selam_cli.engine import login
+from selam_cli.credentials.key_file import KeptKey, key_file_path, write_key_file
+from selam_cli.credentials.keyring_client import KeyStore
+from selam_cli.credentials.lookup import find_key, keep_key
 from selam_cli.errors import ConnectionFailed
-from selam_cli.key import find_key, keep_key
-from selam_cli.key_file import KeptKey, key_file_path, write_key_file
-from selam_cli.key_store import KeyStore
 from selam_cli.sound.files import write_wav
 from tests.support.in_process import run_beside
 from tests.support.key_stores import NoKeyStore, in_file_backed_store
@@ -51,13 +51,13 @@ async def run_as_a_process(*arguments, stdin):
 @pytest.fixture(autouse=True)
 def no_key_store(monkeypatch):
     """Save the commands of this process from asking for one; those of other processes find none that they may use."""
-    monkeypatch.setattr("selam_cli.key.KeyStore", NoKeyStore)
+    monkeypatch.setattr("selam_cli.credentials.lookup.KeyStore", NoKeyStore)
 
 
 @pytest.fixture
 def key_store(no_key_store, monkeypatch):
     """Turn that round: a real key store, which keeps its keys in a file."""
-    monkeypatch.setattr("selam_cli.key.KeyStore", KeyStore)
+    monkeypatch.setattr("selam_cli.credentials.lookup.KeyStore", KeyStore)
     in_file_backed_store(monkeypatch)
 
 
@@ -222,7 +222,9 @@ async def test_logout_says_from_where_it_removed_which_key():
 
 @posix
 async def test_a_key_store_that_hangs_holds_up_neither_login_nor_talk_nor_their_end(server, monkeypatch):
-    monkeypatch.setattr("selam_cli.key.KeyStore", lambda: KeyStore(within_s=0.3))  # of this process: talk waits 2 s
+    monkeypatch.setattr(
+        "selam_cli.credentials.lookup.KeyStore", lambda: KeyStore(within_s=0.3)
+    )  # of this process: talk waits 2 s
     with silent_bus() as environment:
         status, output, _ = await run("login", "--server", server.url, stdin=KEY, environment=environment)
         assert status == 0

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from selam_cli.core import protocol
+from selam_cli.core.endpointing import FRAME_BYTES, Framer
 from selam_cli.core.protocol import Transcription
-from selam_cli.core.turns import FRAME_BYTES, Framer
 from selam_cli.sound.voiced import VoiceDetector
 from tests.support.conversations import reply
 from tests.support.lines import talk_json
@@ -59,7 +59,7 @@ async def answered(server, lines, answer, turn, during=None):
 
 
 async def test_with_echo_cancellation_it_hears_the_user_and_not_the_agent(sound_card):
-    pytest.importorskip("selam_cli.sound.echo", reason="livekit has no wheel for this machine")
+    pytest.importorskip("selam_cli.sound.webrtc_apm", reason="livekit has no wheel for this machine")
     answer, objection = trimmed(spoken(ANSWER, "rms")), trimmed(spoken(OBJECTION))
 
     async def object_to_it():
@@ -110,7 +110,7 @@ async def measured_by_several_at_once(server, lines):
 
 
 async def test_the_embedded_agent_is_interrupted_by_a_voice_and_not_by_itself(sound_card):
-    pytest.importorskip("selam_cli.sound.echo", reason="livekit has no wheel for this machine")
+    pytest.importorskip("selam_cli.sound.webrtc_apm", reason="livekit has no wheel for this machine")
     short, long = trimmed(spoken(QUESTION, "rms")), trimmed(spoken(ANSWER, "rms"))
     objection = trimmed(spoken(OBJECTION))
     async with talk_json("--local", "--ptt", "open") as lines:

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from selam_cli import listings
+from selam_cli.commands import listings
 from selam_cli.core import protocol
 from selam_cli.core.protocol import Control, StartSession
 from selam_cli.core.redaction import Redactor
-from selam_cli.redacted_output import RedactingFormatter
+from selam_cli.logs.redacting import RedactingFormatter
 from selam_cli.sound.devices import Device
 from selam_cli.sound.files import write_wav
 from tests.support.in_process import run_beside, run_here
@@ -236,7 +236,7 @@ def test_a_log_has_no_line_that_nobody_logged():
 def test_in_a_log_record_and_a_traceback(log):
     program = (
         "import logging, sys, threading\n"
-        "from selam_cli.engine.standard_streams import StandardStreams\n"
+        "from selam_cli.engine.host.standard_streams import StandardStreams\n"
         "from tests.support.steering import ALL\n"
         "streams = StandardStreams('engine')\n"
         "logging.getLogger('selam_cli').error('it says: %s', ALL)\n"

@@ -14,9 +14,9 @@ import psutil
 import pytest
 import soundfile
 
+from selam_cli.commands.talk_json import end_on_signals
 from selam_cli.core.protocol import EndSession, ReplyChunk
-from selam_cli.engine.client import EngineClient
-from selam_cli.engine.talk_json import end_on_signals
+from selam_cli.engine.host.client import EngineClient
 from selam_cli.sound.files import write_wav
 from tests.support.in_process import run_beside, run_here
 from tests.support.lines import talk_json
@@ -230,7 +230,7 @@ async def test_the_key_is_in_no_line_no_argument_and_no_log(question, tmp_path, 
 def test_the_engine_ends_with_a_screen_that_was_killed(question):
     """The screen's side of the pipe closes without a word: no process of ours survives."""
     code = (
-        "import sys, time\nfrom selam_cli.engine.client import EngineClient\n"
+        "import sys, time\nfrom selam_cli.engine.host.client import EngineClient\n"
         "client = EngineClient.start(sys.argv[1:])\n"
         "client.listen(lambda _, event: print(event.name, flush=True), lambda _: None)\ntime.sleep(60)\n"
     )

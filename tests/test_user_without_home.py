@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from selam_cli.user_path import NO_HOME, ensure_home
+from selam_cli.config.user_path import NO_HOME, ensure_home
 from tests.support.needs import need_right
 
 if sys.platform == "win32":

@@ -1,6 +1,6 @@
 """What follows from the sound that a real engine's microphone delivers: nothing at all, and a room's hum.
 
-Which sound means what, tests/engine/test_room.py and tests/engine/test_silent_microphone.py show.
+Which sound means what, tests/engine/uplink/test_noise_meter.py and tests/engine/test_silent_microphone.py show.
 """
 
 import numpy as np

@@ -12,15 +12,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from selam_cli.agent.echo import Echo
-from selam_cli.agent.engines import Hearer, Message, Prompt, Synthesizer, Thinker
+from selam_cli.agent.echo_responder import Echo
 from selam_cli.agent.parrot import repeated
+from selam_cli.agent.providers import Hearer, Message, Prompt, Synthesizer, Thinker
 from selam_cli.agent.responder import Answer, Dialogue, Sentence, Speech, Turn, Understood, Utterance, report
+from selam_cli.agent.text.sentences import SentenceSplitter
+from selam_cli.agent.text.speakable import speakable
 from selam_cli.core.catalog import DEFAULT_VOICE, LANGUAGES, VOICES
+from selam_cli.core.endpointing import END_OF_SPEECH_MS
 from selam_cli.core.protocol import ErrorReport, Response, StartSession
-from selam_cli.core.sentences import SentenceSplitter
-from selam_cli.core.speakable import speakable
-from selam_cli.core.turns import END_OF_SPEECH_MS
 
 MAX_MESSAGES: Final = 200
 """Remarks that are remembered; a thinker may take fewer."""

@@ -13,8 +13,8 @@ from enum import Enum
 from typing import Final
 
 from selam_cli.agent.responder import Answer, Sentence, Speech, Turn, report
+from selam_cli.agent.spoken_text import Spoken
 from selam_cli.core.protocol import WIRE_RATE_HZ, AudioEnd, ReplyChunk, ServerMessage
-from selam_cli.core.spoken import Spoken
 
 CHUNK_MS: Final = 100
 CHUNK_BYTES: Final = 2 * WIRE_RATE_HZ * CHUNK_MS // 1_000

@@ -16,8 +16,8 @@ import engineio
 import socketio
 from aiohttp import web
 
-from selam_cli.agent.connection import Connection
-from selam_cli.agent.gate import Handler, make_app
+from selam_cli.agent.client_session import Connection
+from selam_cli.agent.http_app import Handler, make_app
 from selam_cli.agent.limits import NO_LIMITS, PARTING_WORDS, Limits, Stay
 from selam_cli.agent.metrics import Metrics
 from selam_cli.agent.packets import (
@@ -28,9 +28,9 @@ from selam_cli.agent.packets import (
     take_long_posts,
     whole_post,
 )
-from selam_cli.agent.peer import Peer
 from selam_cli.agent.responder import Responder
 from selam_cli.agent.silence import KEPT_ALIVE_S, SilentConnections
+from selam_cli.agent.transport import Peer
 from selam_cli.agent.websocket import count_pings
 from selam_cli.core import protocol
 from selam_cli.core.protocol import Connected, ErrorReport, MalformedPayload, ServerMessage

@@ -11,14 +11,14 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from selam_cli.agent.engines import Prompt, Synthesizer, Thinker
 from selam_cli.agent.parrot import repeated
+from selam_cli.agent.providers import Prompt, Synthesizer, Thinker
 from selam_cli.agent.responder import EngineFault
 from selam_cli.agent.rest.call import Call
 from selam_cli.agent.rest.client import RestClient, TimeOuts
 from selam_cli.agent.rest.endpoint import Endpoint
 from selam_cli.agent.rest.faults import Refusal, Unreachable
-from selam_cli.agent.rest.models import read_json
+from selam_cli.agent.rest.listing import read_json
 
 CONNECT_WITHIN_S: Final = 3.0
 """All that a name server, or a network, that drops what it is sent can cost, and that once."""

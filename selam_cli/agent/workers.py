@@ -27,7 +27,7 @@ START_WITHIN_S: Final = 60.0
 """One that fails is known at once; many that start together on few cores, or from a cold disk, only take their time."""
 
 LEAVE_WITHIN_S: Final = 2.5
-_PROGRAM: Final = "from selam_cli.agent.process import run_worker; raise SystemExit(run_worker())"
+_PROGRAM: Final = "from selam_cli.commands.serve import run_worker; raise SystemExit(run_worker())"
 
 
 async def serve_with_workers(

@@ -8,13 +8,13 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
+from selam_cli.config.settings import Settings
 from selam_cli.core.protocol import Action, Connected, Control, ControlAck, ServerMessage, StartSession
 from selam_cli.engine.link.callbacks import LinkCallbacks
 from selam_cli.engine.link.link import Link
 from selam_cli.engine.link.refusals import connection_failure
-from selam_cli.engine.target import Target
+from selam_cli.engine.server_target import Target
 from selam_cli.errors import SelamError, SessionError
-from selam_cli.settings import Settings
 
 GREETED_WITHIN_S: Final = 12.0
 STARTED_WITHIN_S: Final = 12.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from selam_cli.agent_settings import AgentSettings
+from selam_cli.config.agent_settings import AgentSettings
+from selam_cli.config.settings import Settings
 from selam_cli.doctor.finding import Finding
 from selam_cli.doctor.key import KnownKey
-from selam_cli.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

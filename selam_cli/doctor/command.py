@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from selam_cli.agent_settings import AgentSettings, load_agent_settings
+from selam_cli.config.agent_settings import AgentSettings, load_agent_settings
+from selam_cli.config.settings import Settings, load_settings
+from selam_cli.config.settings_file import settings_path
 from selam_cli.core.protocol import HOSTED_SERVER
 from selam_cli.core.push_to_talk import Mode
 from selam_cli.core.redaction import secrets_of_environment
@@ -31,8 +33,6 @@ from selam_cli.doctor.sound import check_sound
 from selam_cli.doctor.terminal import check_terminal
 from selam_cli.doctor.versions import versions
 from selam_cli.errors import UsageFault
-from selam_cli.settings import Settings, load_settings
-from selam_cli.settings_file import settings_path
 
 KEY_WITHIN_S: Final = 5.0
 

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from selam_cli.agent.choice import choose_engines
-from selam_cli.agent.hearing import sherpa, sphinx, whisper
+from selam_cli.agent.llm.ollama import WITHIN_S, NotFound, find_ollama
 from selam_cli.agent.pipeline import Engines
+from selam_cli.agent.provider_choice import choose_engines
 from selam_cli.agent.responder import EngineFault
 from selam_cli.agent.rest.call import Call
 from selam_cli.agent.rest.client import RestClient, TimeOuts
 from selam_cli.agent.rest.endpoint import Endpoint, unusable
 from selam_cli.agent.rest.faults import Refusal
-from selam_cli.agent.rest.models import read_json
-from selam_cli.agent.speaking import espeak
-from selam_cli.agent.speaking.espeak import Espeak
-from selam_cli.agent.speaking.sherpa import SherpaVoice
-from selam_cli.agent.speaking.trial import is_silent
-from selam_cli.agent.thinking.ollama import WITHIN_S, NotFound, find_ollama
+from selam_cli.agent.rest.listing import read_json
+from selam_cli.agent.stt import sherpa, sphinx, whisper
+from selam_cli.agent.tts import espeak
+from selam_cli.agent.tts.espeak import Espeak
+from selam_cli.agent.tts.sherpa import SherpaVoice
+from selam_cli.agent.tts.trial import is_silent
 from selam_cli.core.catalog import DEFAULT_VOICE, LANGUAGES, VOICES
 from selam_cli.doctor.case import Case
 from selam_cli.doctor.finding import Finding, ok, skipped, warning

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from platformdirs import user_data_path, user_log_path
 
+from selam_cli.config.settings_file import settings_path
+from selam_cli.config.user_path import NO_HOME
 from selam_cli.doctor.finding import Finding, failed, ok, warning
 from selam_cli.doctor.in_time import in_thread
 from selam_cli.errors import SelamError
-from selam_cli.log_file import log_path
-from selam_cli.settings_file import settings_path
-from selam_cli.user_path import NO_HOME
+from selam_cli.logs.log_file import log_path
 
 if TYPE_CHECKING:
     from selam_cli.doctor.case import Case

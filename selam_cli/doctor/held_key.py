@@ -11,10 +11,10 @@ from typing import Final
 from selam_cli.core.push_to_talk import Mode
 from selam_cli.doctor.finding import Finding, ok, skipped, warning
 from selam_cli.doctor.keyboard import raw_keyboard
-from selam_cli.tui.hearing import Hearing
+from selam_cli.keyboard.key_parser import ALL_FLAGS, as_named
+from selam_cli.keyboard.key_reader import Hearing
+from selam_cli.keyboard.talk_key import Edge
 from selam_cli.tui.key_log import KeyLog, verdict
-from selam_cli.tui.key_parser import ALL_FLAGS, as_named
-from selam_cli.tui.talk_key import Edge
 
 NOBODY_AFTER_S: Final = 15.0
 RESTED_AFTER_S: Final = 1.2

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from selam_cli.credentials import Credentials, load_credentials
+from selam_cli.credentials.handshake import Credentials, load_credentials
 from selam_cli.doctor.finding import Finding, failed, ok, warning
 from selam_cli.errors import AuthenticationError
 

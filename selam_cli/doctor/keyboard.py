@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from selam_cli.engine.terminal_guard import guarded
+from selam_cli.engine.host.terminal_guard import guarded
 
 ANSWER_WITHIN_S: Final = 2.0
 """A far terminal's round trip; one that answers at all answers the second question as well, and ends the wait."""

@@ -19,7 +19,7 @@ from selam_cli.doctor.finding import Finding, failed, ok, warning
 from selam_cli.doctor.in_time import in_thread
 from selam_cli.engine.link.refusals import connection_failure
 from selam_cli.errors import ConnectionFailed, SelamError
-from selam_cli.tunnel import Streams, encrypt, not_there, open_tunnel, proxy_for
+from selam_cli.net.tunnel import Streams, encrypt, not_there, open_tunnel, proxy_for
 
 STAGE_WITHIN_S: Final = 5.0
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.redaction import Redactor
 from selam_cli.doctor.finding import Finding, Status
-from selam_cli.output import json_line
+from selam_cli.procs.standard_output import json_line
 
 _STYLES: Final = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
 _INDENT: Final = 11

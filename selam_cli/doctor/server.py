@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from selam_cli.credentials import Credentials
+from selam_cli.credentials.handshake import Credentials
 from selam_cli.doctor.attempt import Attempt, attempt
 from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
 from selam_cli.doctor.reach import way_to
-from selam_cli.engine.agent_process import AgentProcess
-from selam_cli.engine.target import Target, choose_target
+from selam_cli.engine.embedded_agent import AgentProcess
+from selam_cli.engine.server_target import Target, choose_target
 from selam_cli.errors import AccessRefused, SelamError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from selam_cli.settings import Settings
+from selam_cli.config.settings import Settings
 
 OPENING_WITHIN_S: Final = 12.0
 """More than the program itself waits for a device, so that its own words come first."""

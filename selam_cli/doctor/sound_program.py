@@ -20,8 +20,8 @@ from selam_cli.core import pcm
 from selam_cli.core.pcm import FlatLine, Samples
 from selam_cli.errors import SelamError
 from selam_cli.sound import devices, microphone, speaker
+from selam_cli.sound.device_watch import Roster, RosterWatch
 from selam_cli.sound.files import check_speaker_file
-from selam_cli.sound.roster import Roster, RosterWatch
 from selam_cli.sound.voiced import VoiceDetector
 from selam_cli.sound.wav_file import check_not_the_same
 

@@ -16,8 +16,8 @@ from selam_cli.doctor import keyboard
 from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
 from selam_cli.doctor.in_time import to_its_end
 from selam_cli.errors import UsageFault
-from selam_cli.tui import multiplexer
-from selam_cli.tui.surroundings import in_gnu_screen, tells_mouse
+from selam_cli.keyboard import multiplexer
+from selam_cli.keyboard.surroundings import in_gnu_screen, tells_mouse
 
 if TYPE_CHECKING:
     from selam_cli.doctor.case import Case

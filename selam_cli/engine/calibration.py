@@ -14,8 +14,8 @@ from selam_cli.core import events
 from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.pcm import Samples
 from selam_cli.engine.conversation import Conversation
-from selam_cli.engine.reply import ReplyPlayer
-from selam_cli.engine.room import RoomMeter
+from selam_cli.engine.reply.player import ReplyPlayer
+from selam_cli.engine.uplink.noise_meter import RoomMeter
 
 
 class NeedMicrophone(Protocol):

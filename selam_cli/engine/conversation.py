@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from selam_cli.config.settings import Settings
 from selam_cli.core import events
 from selam_cli.core.conversation import inputs
 from selam_cli.core.conversation.context import Rules
@@ -21,13 +22,12 @@ from selam_cli.core.conversation.machine import ConversationMachine
 from selam_cli.core.pcm import Samples, loudest_rms
 from selam_cli.core.protocol import Action, ClientMessage, ServerMessage
 from selam_cli.core.session import SessionState, Stage
-from selam_cli.engine.capture import Capture, Recording
-from selam_cli.engine.delivery import Delivery, Wire
 from selam_cli.engine.effect_runner import EffectRunner
-from selam_cli.engine.hearing import Hearing
 from selam_cli.engine.link.outbox import AUDIO_AT_MOST_S
-from selam_cli.engine.reply import ReplyPlayer
-from selam_cli.settings import Settings
+from selam_cli.engine.reply.player import ReplyPlayer
+from selam_cli.engine.uplink.capture import Capture, Recording
+from selam_cli.engine.uplink.delivery import Delivery, Wire
+from selam_cli.engine.uplink.echo_gate import Hearing
 
 
 class Conversation:

@@ -10,11 +10,11 @@ from selam_cli.core.conversation import effects, inputs
 from selam_cli.core.conversation.effects import Effect, Moment
 from selam_cli.core.conversation.inputs import Input
 from selam_cli.core.protocol import AudioEnd
-from selam_cli.engine.capture import Capture, Recording
-from selam_cli.engine.delivery import Delivery
-from selam_cli.engine.in_slices import InSlices, NoMore, Slice
-from selam_cli.engine.reply import ReplyPlayer
-from selam_cli.engine.reply_course import ReplyCourse
+from selam_cli.engine.reply.player import ReplyPlayer
+from selam_cli.engine.reply.reporter import ReplyCourse
+from selam_cli.engine.reply.slicer import InSlices, NoMore, Slice
+from selam_cli.engine.uplink.capture import Capture, Recording
+from selam_cli.engine.uplink.delivery import Delivery
 from selam_cli.sound.cues import Cue
 
 

@@ -16,28 +16,28 @@ from dataclasses import replace
 from typing import Any, Final
 
 from selam_cli import __version__
+from selam_cli.config.settings import Settings
+from selam_cli.config.user_path import expanded_name
 from selam_cli.core import catalog, events, protocol
 from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.protocol import Action, MalformedPayload, ServerMessage, StartSession
 from selam_cli.core.session import Connection, SessionState, Stage
-from selam_cli.credentials import Credentials
-from selam_cli.engine.agent_process import AgentProcess
+from selam_cli.credentials.handshake import Credentials
 from selam_cli.engine.calibration import Calibration
-from selam_cli.engine.calm_texts import CalmTexts
-from selam_cli.engine.commands import Command, Verb
 from selam_cli.engine.conversation import Conversation
-from selam_cli.engine.devices import Devices
-from selam_cli.engine.event_log import EventLog
+from selam_cli.engine.devices.devices import Devices
+from selam_cli.engine.embedded_agent import AgentProcess
+from selam_cli.engine.lines.commands import Command, Verb
+from selam_cli.engine.lines.event_log import EventLog
+from selam_cli.engine.lines.text_throttle import CalmTexts
 from selam_cli.engine.link.callbacks import LinkCallbacks
 from selam_cli.engine.link.link import Link
 from selam_cli.engine.link.refusals import SessionOver
-from selam_cli.engine.reply import ReplyPlayer
-from selam_cli.engine.target import Target
+from selam_cli.engine.reply.player import ReplyPlayer
+from selam_cli.engine.server_target import Target
 from selam_cli.errors import AccessRefused, DeviceError, SelamError, ServiceError, UsageFault
-from selam_cli.settings import Settings
+from selam_cli.net.tunnel import ProxyRefused
 from selam_cli.sound.stalled import ANSWER_WITHIN_S, no_answer
-from selam_cli.tunnel import ProxyRefused
-from selam_cli.user_path import expanded_name
 
 log = logging.getLogger(__name__)
 

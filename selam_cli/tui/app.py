@@ -27,17 +27,22 @@ from selam_cli.core.plain_text import plain, plain_line
 from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
 from selam_cli.core.redaction import Redactor, secrets_of_environment
 from selam_cli.core.session import Phase
-from selam_cli.log_file import DEBUG_VARIABLE, add_to_log
-from selam_cli.redacted_output import redacted_traceback
-from selam_cli.tui import garbage, leaving, words
+from selam_cli.keyboard.drivers import driver_class
+from selam_cli.keyboard.multiplexer import may_be_far
+from selam_cli.keyboard.surroundings import forget_inherited_colours
+from selam_cli.keyboard.talk_key import Edge, TalkKey
+from selam_cli.logs.log_file import DEBUG_VARIABLE, add_to_log
+from selam_cli.logs.redacting import redacted_traceback
+from selam_cli.tui import gc_control, labels, shutdown
 from selam_cli.tui.bars import KeyBar, SmallBar, TalkBar, TopBar
-from selam_cli.tui.chosen import Chosen
 from selam_cli.tui.control_pane import ControlPane
 from selam_cli.tui.conversation import ResponsePane, TranscriptionPane
-from selam_cli.tui.drivers import driver_class
 from selam_cli.tui.engine import Engine
 from selam_cli.tui.inbox import Inbox
-from selam_cli.tui.model import (
+from selam_cli.tui.options import ScreenOptions
+from selam_cli.tui.session_overrides import Chosen
+from selam_cli.tui.sheet import Sheet
+from selam_cli.tui.state import (
     CommandSent,
     EngineExited,
     EngineRestarted,
@@ -48,11 +53,6 @@ from selam_cli.tui.model import (
     first_state,
     reduced,
 )
-from selam_cli.tui.multiplexer import may_be_far
-from selam_cli.tui.options import ScreenOptions
-from selam_cli.tui.sheet import Sheet
-from selam_cli.tui.surroundings import forget_inherited_colours
-from selam_cli.tui.talk_key import Edge, TalkKey
 from selam_cli.tui.theme import dress, dress_for_terminal
 from selam_cli.tui.timers import TimelyApp
 
@@ -98,7 +98,7 @@ class SelamScreen(TimelyApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave(0)", "Quit"),
         Binding("ctrl+q", "leave(0)", "Quit", priority=True),
-        Binding("ctrl+c", f"leave({leaving.INTERRUPTED})", "Quit", priority=True),
+        Binding("ctrl+c", f"leave({shutdown.INTERRUPTED})", "Quit", priority=True),
         Binding("ctrl+z", "suspend_process", "Suspend", priority=True),
         Binding("i", "tell('interrupt')", "Interrupt"),
         Binding("l", "tell('listen', 'on')", "Start listening"),
@@ -126,8 +126,8 @@ class SelamScreen(TimelyApp):
         options: ScreenOptions,
         *,
         now: Callable[[], Moment] = moment,
-        departures: leaving.Departures | None = None,
-        collector: garbage.QuietCollector | None = None,
+        departures: shutdown.Departures | None = None,
+        collector: gc_control.QuietCollector | None = None,
     ) -> None:
         self.talk_key = TalkKey(
             PushToTalk(Mode(options.ptt), max_talk_s=options.max_talk_s, far=may_be_far(os.environ)),
@@ -205,7 +205,7 @@ class SelamScreen(TimelyApp):
 
     def on_keyboard_gone(self) -> None:
         """Nobody can press a key any more."""
-        self.action_leave(leaving.HUNG_UP)
+        self.action_leave(shutdown.HUNG_UP)
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual's own hook. What is printed of it is `run`'s affair: a user gets sentences, not a traceback.
@@ -284,7 +284,7 @@ class SelamScreen(TimelyApp):
             return
         said = plain_line(self._engine.last_words)
         lost = "The speech that was kept is lost." if state.session.kept_seconds else ""
-        ended = f"The engine has ended ({words.end_of_process(state.exit_status or 0)}). {said} {lost}".strip()
+        ended = f"The engine has ended ({labels.end_of_process(state.exit_status or 0)}). {said} {lost}".strip()
         # The engine itself could not log it, if it was killed.
         add_to_log("screen", ended, Redactor.of(secrets_of_environment(os.environ)))
         self._transcription.tell("error", ended, "The text stays readable; t starts it again, q leaves.")
@@ -436,8 +436,8 @@ class SelamScreen(TimelyApp):
 
 def run(engine: Engine, options: ScreenOptions) -> int:
     """Show the screen until it is left; return the process's exit status (cli.md)."""
-    collector = garbage.QuietCollector()
-    departures = leaving.Departures(lambda: engine.send("quit"))
+    collector = gc_control.QuietCollector()
+    departures = shutdown.Departures(lambda: engine.send("quit"))
     app = SelamScreen(engine, options, departures=departures, collector=collector)
     with departures.installed():
         status = app.run()

@@ -13,9 +13,9 @@ from textual.widget import Widget
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.push_to_talk import Mode
 from selam_cli.core.session import Phase
-from selam_cli.tui import words
-from selam_cli.tui.model import SILENT, ScreenState
-from selam_cli.tui.talk_key import Cells
+from selam_cli.keyboard.talk_key import Cells
+from selam_cli.tui import labels
+from selam_cli.tui.state import SILENT, ScreenState
 
 _METER_CELLS: Final = 36
 _NARROW_CELLS: Final = 60
@@ -55,9 +55,9 @@ class TopBar(Bar):
         """Draw the line; where it is too short, the server gives way."""
         session = self.state.session
         voice = plain_line(session.voice)
-        left = f" Selam Voice  {voice} · {words.language_name(session.language)}"
+        left = f" Selam Voice  {voice} · {labels.language_name(session.language)}"
         room = self.size.width - cell_len(left) - 3
-        server = words.connection_name(session.connection)
+        server = labels.connection_name(session.connection)
         right = server if cell_len(server) <= room else f"{set_cell_size(server, max(0, room - 1))}…"
         gap = max(1, self.size.width - cell_len(left) - cell_len(right) - 1)
         return Content.assemble(
@@ -111,9 +111,9 @@ class TalkBar(Bar):
     def _phase_line(self) -> Content:
         """Draw the phase in words, what can be done, and for how long one talks already."""
         state = self.state
-        head = f" {words.SYMBOLS[state.phase]} {words.phase_name(state).upper()}"
+        head = f" {labels.SYMBOLS[state.phase]} {labels.phase_name(state).upper()}"
         elapsed = "" if self._narrow else self._elapsed()
-        hint = words.hint(state).partition(";")[0] if self._narrow else words.hint(state)
+        hint = labels.hint(state).partition(";")[0] if self._narrow else labels.hint(state)
         room = self.size.width - cell_len(head) - cell_len(elapsed) - 4
         shown = hint if cell_len(hint) <= room else f"{set_cell_size(hint, max(0, room - 1))}…"
         gap = " " * max(1, room - cell_len(shown) + 1)
@@ -124,8 +124,8 @@ class TalkBar(Bar):
         name, dbfs = self._heard(state)
         elapsed = self._elapsed() if self._narrow else ""
         width = max(8, min(_METER_CELLS, self.size.width - 28))
-        filled = words.gauge(dbfs, width)
-        peak = max(filled, words.gauge(self._peak(state), width))
+        filled = labels.gauge(dbfs, width)
+        peak = max(filled, labels.gauge(self._peak(state), width))
         figure = "" if dbfs <= -60 else f"{dbfs:.0f} dB".replace("-", "−")
         if state.phase is Phase.LISTENING and state.level.clipped:
             figure = "too loud"
@@ -145,7 +145,7 @@ class TalkBar(Bar):
         parts = [f"{microphone}{' (muted)' if session.muted else ''}", plain_line(session.speaker) or "no speaker"]
         parts.append(f"volume {self.state.volume} %")
         if self.state.talk.mode is Mode.OPEN:
-            parts.insert(0, words.open_microphone(session.processing))
+            parts.insert(0, labels.open_microphone(session.processing))
         if session.kept_seconds:
             parts.append(f"{session.kept_seconds:.1f} s kept: r sends it")
         line = f" {' · '.join(parts)}"
@@ -174,7 +174,7 @@ class TalkBar(Bar):
 
     def _level(self, state: ScreenState) -> object:
         name, dbfs = self._heard(state)
-        return name, words.gauge(dbfs, 60), words.gauge(self._peak(state), 60), state.level.clipped
+        return name, labels.gauge(dbfs, 60), labels.gauge(self._peak(state), 60), state.level.clipped
 
 
 class KeyBar(Bar):
@@ -192,7 +192,7 @@ class KeyBar(Bar):
 
     def render(self) -> Content:
         """Draw as many keys as fit."""
-        way = words.talk_way(self.state.talk, brief=self.size.width < _NARROW_CELLS)
+        way = labels.talk_way(self.state.talk, brief=self.size.width < _NARROW_CELLS)
         room = self.size.width - cell_len(way) - 2 - sum(_key_cells(*key) for key in self.ALWAYS)
         shown = []
         for key in self.KEYS:
@@ -216,7 +216,7 @@ class SmallBar(Bar):
 
     def part(self, state: ScreenState) -> object:
         """Only the phase."""
-        return state.phase, state.latched, words.opening(state)
+        return state.phase, state.latched, labels.opening(state)
 
     def show(self, state: ScreenState) -> None:
         """Take the new state; an open microphone marks all of it."""
@@ -227,5 +227,5 @@ class SmallBar(Bar):
         """Draw the phase and the sentence."""
         phase = self.state.phase
         return Content.assemble(
-            (f"{words.SYMBOLS[phase]} {words.phase_name(self.state)}", "bold"), "\n", words.TOO_SMALL
+            (f"{labels.SYMBOLS[phase]} {labels.phase_name(self.state)}", "bold"), "\n", labels.TOO_SMALL
         )

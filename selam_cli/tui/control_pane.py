@@ -13,8 +13,8 @@ from textual.widget import Widget
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import Action
 from selam_cli.core.session import Phase
-from selam_cli.tui import words
-from selam_cli.tui.model import ControlRow, ScreenState
+from selam_cli.tui import labels
+from selam_cli.tui.state import ControlRow, ScreenState
 
 _NEVER: Final = "not used yet"
 _INTERRUPTIBLE: Final = frozenset({Phase.THINKING, Phase.SPEAKING})
@@ -86,7 +86,7 @@ class ControlRows(Widget):
         answered = [row for row in self._state.controls if row.last]
         # Both begin with the time where there is one, so the greatest is the newest.
         newest = max(answered, key=lambda row: (row.asked_at is not None, row.answer), default=None)
-        told = f"{words.ACTION_NAMES[newest.action]}: {newest.last}" if newest else "i l k p o: control, ? says more"
+        told = f"{labels.ACTION_NAMES[newest.action]}: {newest.last}" if newest else "i l k p o: control, ? says more"
         return Content.assemble((self._ear(), "bold"), "\n", (told, "$quiet"))
 
     def _ear(self) -> str:
@@ -98,10 +98,10 @@ class ControlRows(Widget):
         return "Agent listens" if session.listening else "Agent does not listen"
 
     def _row(self, row: ControlRow) -> list[Content]:
-        name = words.ACTION_NAMES[row.action]
+        name = labels.ACTION_NAMES[row.action]
         mark = self._mark(row.action)
         gap = " " * max(1, self.size.width - 3 - cell_len(name) - cell_len(mark))
-        key = words.ACTION_KEYS[row.action]
+        key = labels.ACTION_KEYS[row.action]
         return [
             Content.assemble((key, "bold $accent"), f"  {name}", gap, (mark, "bold")),
             Content.assemble("   ", (row.last or _NEVER, "bold" if row.asked_at is not None else "$quiet")),

@@ -11,9 +11,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from selam_cli.tui import words
-from selam_cli.tui.model import TalkView
+from selam_cli.tui import labels
 from selam_cli.tui.sheet import Sheet
+from selam_cli.tui.state import TalkView
 
 KEYS: Final = (
     ("Esc", "throw away what you are saying; interrupt the agent while it thinks or speaks"),
@@ -60,8 +60,8 @@ class HelpSheet(Sheet[None]):
             frame.border_title = "Help"
             frame.border_subtitle = "Esc closes"
             yield Static("Push to talk", classes="label")
-            yield Static(words.talk_explanation(self._talk), markup=False)
-            yield Static(words.processing_explanation(self._talk, self._processing), markup=False)
+            yield Static(labels.talk_explanation(self._talk), markup=False)
+            yield Static(labels.processing_explanation(self._talk, self._processing), markup=False)
             yield Static("Keys", classes="label")
             for key, meaning in KEYS:
                 yield Static(Content.assemble((f"{key:<8}", "bold $accent"), meaning), classes="key")

@@ -12,11 +12,11 @@ from selam_cli.core.key_rhythm import Rhythm
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.push_to_talk import Mode, PushToTalk, Stage, Step
 from selam_cli.core.repeat_pairs import NO_FINGER_S, RepeatPairs, Way
-from selam_cli.tui import words
-from selam_cli.tui.key_parser import as_named
-from selam_cli.tui.model import TalkView
-from selam_cli.tui.multiplexer import may_be_far
-from selam_cli.tui.talk_key import Edge, TalkKey
+from selam_cli.keyboard.key_parser import as_named
+from selam_cli.keyboard.multiplexer import may_be_far
+from selam_cli.keyboard.talk_key import Edge, TalkKey
+from selam_cli.tui import labels
+from selam_cli.tui.state import TalkView
 
 _KEPT_LINES: Final = 500
 _RAW_SHOWN: Final = 40
@@ -213,7 +213,7 @@ class KeyLog:
 def verdict(log: KeyLog, mode: Mode, key: str) -> list[str]:
     """Say which way of push-to-talk is in force, and what was learned."""
     talk = TalkView(mode=mode, key=key, release_told=log.release_told)
-    found = [f"Push to talk: {words.talk_way(talk)}.", words.talk_explanation(talk)]
+    found = [f"Push to talk: {labels.talk_way(talk)}.", labels.talk_explanation(talk)]
     rhythm = log.rhythm
     if log.pairs.way is Way.PAIRS:
         found.append(
@@ -223,7 +223,7 @@ def verdict(log: KeyLog, mode: Mode, key: str) -> list[str]:
     if log.release_told or mode is Mode.OPEN:
         return found
     if rhythm.interval is None or rhythm.longest_interval is None:
-        seen = "No repeat came: tap." if log.taps_only else f"Hold {words.key_name(key)} for two seconds to learn it."
+        seen = "No repeat came: tap." if log.taps_only else f"Hold {labels.key_name(key)} for two seconds to learn it."
         return [*found, f"Auto-repeat: not seen yet. {seen}"]
     first = "" if rhythm.first_delay is None else f"first after {rhythm.first_delay * 1_000:.0f} ms, "
     every = f"then every {rhythm.interval * 1_000:.0f} ms, at most {rhythm.longest_interval * 1_000:.0f} ms"

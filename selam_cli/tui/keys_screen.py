@@ -21,11 +21,11 @@ from textual.widget import Widget
 from textual.widgets import Label
 
 from selam_cli.core.push_to_talk import Mode
-from selam_cli.tui import leaving
-from selam_cli.tui.drivers import driver_class
+from selam_cli.keyboard.drivers import driver_class
+from selam_cli.keyboard.surroundings import forget_inherited_colours
+from selam_cli.keyboard.talk_key import Edge
+from selam_cli.tui import shutdown
 from selam_cli.tui.key_log import KeyLog, verdict
-from selam_cli.tui.surroundings import forget_inherited_colours
-from selam_cli.tui.talk_key import Edge
 from selam_cli.tui.theme import dress, dress_for_terminal
 from selam_cli.tui.timers import TimelyApp
 
@@ -75,7 +75,7 @@ class KeysScreen(TimelyApp):
         Binding("ctrl+z", "suspend_process", "Suspend", priority=True),
     ]
 
-    def __init__(self, mode: Mode, key: str, departures: leaving.Departures) -> None:
+    def __init__(self, mode: Mode, key: str, departures: shutdown.Departures) -> None:
         self.log_of_keys = KeyLog(mode, key)
         forget_inherited_colours(os.environ)
         super().__init__(driver_class=driver_class(self.log_of_keys))
@@ -110,7 +110,7 @@ class KeysScreen(TimelyApp):
 
     def on_keyboard_gone(self) -> None:
         """Nobody can press a key any more."""
-        self.action_leave(leaving.HUNG_UP)
+        self.action_leave(shutdown.HUNG_UP)
 
     def action_leave(self, status: int) -> None:
         """End."""
@@ -119,7 +119,7 @@ class KeysScreen(TimelyApp):
 
 def run(mode: Mode, key: str) -> int:
     """Show the keys until Ctrl+C, then print the last of it, to be read again or sent to somebody."""
-    departures = leaving.Departures(lambda: None)
+    departures = shutdown.Departures(lambda: None)
     app = KeysScreen(mode, key, departures)
     with departures.installed():
         departures.guard()

@@ -16,8 +16,8 @@ from textual.widgets import Input, Static, TextArea
 from selam_cli.core import protocol
 from selam_cli.core.catalog import AUTO, LANGUAGES, LISTED, VOICES, language_code, mismatch, voice_name, voices_for
 from selam_cli.core.events import Event, Notice
-from selam_cli.tui.model import CommandSent
 from selam_cli.tui.sheet import Sheet
+from selam_cli.tui.state import CommandSent
 
 
 @dataclass(frozen=True, slots=True)

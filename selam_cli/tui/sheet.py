@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from selam_cli.core.events import Event
-from selam_cli.tui.leaving import INTERRUPTED
+from selam_cli.tui.shutdown import INTERRUPTED
 
 Outcome = TypeVar("Outcome")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from selam_cli.agent.engines import Heard
-from selam_cli.agent.hearing.in_workers import HearerInWorkers
 from selam_cli.agent.pipeline import Engines
-from selam_cli.agent.speaking import espeak_process
-from selam_cli.agent.speaking.espeak import Espeak
-from selam_cli.agent.speaking.espeak_process import EspeakLibrary
-from selam_cli.agent.speaking.espeak_program import EspeakProgram
+from selam_cli.agent.providers import Heard
+from selam_cli.agent.stt.in_workers import HearerInWorkers
+from selam_cli.agent.tts import espeak_process
+from selam_cli.agent.tts.espeak import Espeak
+from selam_cli.agent.tts.espeak_process import EspeakLibrary
+from selam_cli.agent.tts.espeak_program import EspeakProgram
 from selam_cli.agent.worker.process import Program
 from selam_cli.core.protocol import AudioChunk, StartSession
 from tests.agent.test_pipeline import Ears

@@ -17,8 +17,8 @@ from selam_cli.agent.metrics import SHARED_FOLDER, Metrics
 from selam_cli.agent.prometheus import PrometheusMetrics
 from selam_cli.agent.responder import EngineFault, Speech
 from selam_cli.core.protocol import Action, AudioChunk, AudioEnd, Control, EndSession, Response, StartSession
-from tests.agent.test_conversation import Session, on_a_jumping_clock, seconds_of_sound
 from tests.agent.test_server import CLOSING, KEY, Caller, agent, caller, chunks, remark, sentence
+from tests.agent.test_session import Session, on_a_jumping_clock, seconds_of_sound
 from tests.support.embedded_agent import two_workers
 
 

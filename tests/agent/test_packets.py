@@ -13,8 +13,8 @@ import pytest
 from selam_cli.agent import server
 from selam_cli.agent.limits import BURST_S, MESSAGE_COSTS_S, Limits
 from selam_cli.agent.packets import MAX_BYTES_BEFORE_JOINING, MAX_MESSAGE_BYTES, MAX_PACKETS_A_POST
-from selam_cli.agent.peer import MOST_BEFORE_JOINING
 from selam_cli.agent.prometheus import PrometheusMetrics
+from selam_cli.agent.transport import MOST_BEFORE_JOINING
 from selam_cli.core import protocol
 from selam_cli.core.protocol import AudioChunk, Control, StartSession
 from tests.agent.test_metrics import figures

@@ -11,7 +11,7 @@ import pytest
 import socketio
 
 from selam_cli.agent import server
-from selam_cli.agent.echo import Echo
+from selam_cli.agent.echo_responder import Echo
 from selam_cli.agent.server import ServeSettings, serve
 from selam_cli.core import protocol
 from selam_cli.core.protocol import Action, AudioChunk, Control, EndSession, StartSession

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from selam_cli.agent_settings import AgentSettings
+from selam_cli.config.agent_settings import AgentSettings
 from selam_cli.core.protocol import AudioChunk, StartSession
 from tests.agent.test_server import CLOSING, caller, chunks
 from tests.support.embedded_agent import embedded_agent

@@ -6,16 +6,16 @@ import socket
 import aiohttp
 import pytest
 
-from selam_cli.agent import choice
-from selam_cli.agent.choice import choose_engines
-from selam_cli.agent.engines import Message, Prompt
+from selam_cli.agent import provider_choice
 from selam_cli.agent.pipeline import Engines, Pipeline
+from selam_cli.agent.provider_choice import choose_engines
+from selam_cli.agent.providers import Message, Prompt
 from selam_cli.agent.responder import EngineFault
 from selam_cli.agent.rest.endpoint import Endpoint
 from selam_cli.agent.rest.faults import Unreachable
 from selam_cli.agent.spare import Reach, SynthesizerWithSpares, ThinkerWithSpare
-from selam_cli.agent_settings import AgentSettings
-from selam_cli.credentials import Credentials
+from selam_cli.config.agent_settings import AgentSettings
+from selam_cli.credentials.handshake import Credentials
 from tests.agent.test_pipeline import Ears, Mind, dialogue, shown, turn
 from tests.support.openai_server import event, openai_server, streams
 
@@ -127,8 +127,8 @@ async def test_a_network_that_drops_everything_costs_one_turn_a_moment_and_the_n
         await asyncio.Event().wait()
 
     monkeypatch.setattr(aiohttp.TCPConnector, "_resolve_host", hang)
-    monkeypatch.setattr(choice, "CONNECT_WITHIN_S", 0.2)
-    monkeypatch.setattr(choice, "WITHIN_S", 0.01)
+    monkeypatch.setattr(provider_choice, "CONNECT_WITHIN_S", 0.2)
+    monkeypatch.setattr(provider_choice, "WITHIN_S", 0.01)
     engines = await choose_engines(AgentSettings(hearing="none", speaking="none"), KEY, NOBODY)
     assert await thought(engines.thinker) == "You said: What time is it?"
     after_one = len(hung)
@@ -157,7 +157,7 @@ async def test_ollama_answers_while_the_service_is_away(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     async with openai_server() as server:
         server.answers["chat/completions"] = streams(event("Noon."), event(finish_reason="stop"))
-        monkeypatch.setattr(choice, "find_ollama", lambda *_: _found(server.endpoint(name="Ollama")))
+        monkeypatch.setattr(provider_choice, "find_ollama", lambda *_: _found(server.endpoint(name="Ollama")))
         engines = await choose_engines(AgentSettings(hearing="none", speaking="none"), KEY, NOBODY)
         assert await thought(engines.thinker) == "Noon."
         assert "Ollama" in engines.absence("en")

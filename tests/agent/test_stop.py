@@ -7,8 +7,8 @@ import os
 import numpy as np
 import pytest
 
-from selam_cli.agent.hearing import sphinx
-from selam_cli.agent_settings import AgentSettings
+from selam_cli.agent.stt import sphinx
+from selam_cli.config.agent_settings import AgentSettings
 from selam_cli.core.protocol import AudioChunk, StartSession, decode_server
 from tests.agent.conftest import server  # noqa: F401  # a fixture
 from tests.agent.test_server import CLOSING, caller, chunks

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from selam_cli.agent.hearing import in_workers
+from selam_cli.agent.stt import in_workers
 from selam_cli.sound.files import write_wav
 from tests.agent.conftest import server  # noqa: F401  # a fixture
 from tests.doctor.examined import look_at

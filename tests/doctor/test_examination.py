@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from selam_cli.agent_settings import AgentSettings
+from selam_cli.config.agent_settings import AgentSettings
+from selam_cli.config.settings import Settings
 from selam_cli.doctor.case import Case
 from selam_cli.doctor.examination import Topic, examine
 from selam_cli.doctor.finding import ok
@@ -15,7 +16,6 @@ from selam_cli.doctor.in_time import WatchedExecutor, in_thread
 from selam_cli.doctor.key import KnownKey
 from selam_cli.doctor.report import Report
 from selam_cli.errors import DeviceError
-from selam_cli.settings import Settings
 
 
 class Kept:

@@ -17,7 +17,7 @@ if sys.platform == "win32":
 from selam_cli.doctor.finding import Status
 from selam_cli.doctor.keyboard import Answer
 from selam_cli.doctor.terminal import answers, tmux_clients
-from selam_cli.tui.multiplexer import Clients
+from selam_cli.keyboard.multiplexer import Clients
 from tests.doctor.examined import NOBODY
 from tests.support.needs import need_programs
 from tests.support.terminal import KITTY, KONSOLE, LEGACY, LEGACY_WITHOUT_REPEATS, Terminal

@@ -12,7 +12,7 @@ from selam_cli.core import events
 from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.session import MicrophoneState, SessionState
 from selam_cli.engine.calibration import Calibration
-from selam_cli.engine.capture import Capture
+from selam_cli.engine.uplink.capture import Capture
 
 BLOCK = 320
 

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from selam_cli.core import events, late_events, protocol
+from selam_cli.core import events, protocol
+from selam_cli.core.conversation import stale_reply
 from selam_cli.core.protocol import AudioChunk, AudioEnd, Control, ErrorReport, ReplyChunk, Response, StartSession
 from selam_cli.sound.mp3 import frame_header
 from tests.support.talker import talker, tone
@@ -78,7 +79,7 @@ async def test_interrupt_goes_out_before_the_first_chunk_of_every_utterance(serv
 
 
 async def test_a_press_while_the_agent_speaks_silences_it_and_drops_what_is_late(server, monkeypatch):
-    monkeypatch.setattr(late_events, "GIVE_UP_S", 3_600.0)
+    monkeypatch.setattr(stale_reply, "GIVE_UP_S", 3_600.0)
     async with talker(server.url) as user:
         await user.until(events.SessionStarted)
         user.utter(tone(0.2))

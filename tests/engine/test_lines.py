@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from selam_cli.core import events
 from selam_cli.core.events import from_line, to_line
 from selam_cli.core.session import Connection, SessionState
-from selam_cli.engine.commands import Command, UnknownCommand, Verb, parse_command
-from selam_cli.engine.jsonl import LineWriter, read_lines
+from selam_cli.engine.lines.commands import Command, UnknownCommand, Verb, parse_command
+from selam_cli.engine.lines.jsonl import LineWriter, read_lines
 
 SAMPLES = [
     events.Hello(1, "0.1.0"),

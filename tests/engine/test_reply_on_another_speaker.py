@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from selam_cli.core.protocol import ReplyChunk
-from selam_cli.engine.reply import ReplyPlayer
+from selam_cli.engine.reply.player import ReplyPlayer
 from tests.support.speech import correlation
 
 

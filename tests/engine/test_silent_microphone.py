@@ -7,11 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from selam_cli.config.settings import Settings
 from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.session import SessionState
-from selam_cli.engine import devices
-from selam_cli.engine.devices import SILENT_FOR_S, Devices
-from selam_cli.settings import Settings
+from selam_cli.engine.devices.devices import SILENT_FOR_S, Devices, devices
 
 BLOCK_S = 0.02
 SILENCE = np.zeros(320, np.int16)

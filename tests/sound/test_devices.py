@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from selam_cli.core.playout import PlayoutBuffer
+from selam_cli.core.jitter_buffer import PlayoutBuffer
 from selam_cli.errors import DeviceError
 from selam_cli.sound import devices, streams
 from selam_cli.sound.microphone import open_microphone

@@ -10,7 +10,7 @@ from selam_cli.sound.reference import RenderReference
 from tests.support.sound_libraries import IN_A_SOAK
 from tests.support.speech import correlation, spoken
 
-echo = pytest.importorskip("selam_cli.sound.echo", reason="livekit has no wheel for this machine")
+echo = pytest.importorskip("selam_cli.sound.webrtc_apm", reason="livekit has no wheel for this machine")
 
 RATE = 16_000
 FAR = "A rainbow is a division of white light into many beautiful colors. People look, but no one ever finds it."

@@ -17,11 +17,11 @@ from typing import BinaryIO, NamedTuple
 from unittest.mock import patch
 
 from selam_cli import cli
+from selam_cli.commands import ask, key_trial, talk_json
 from selam_cli.core.redaction import Redactor, secrets_of_environment
-from selam_cli.engine import ask, talk_json, trial
-from selam_cli.log_file import LogHandler
-from selam_cli.output import guard_standard_output, make_readable
-from selam_cli.redacted_output import redact_uncaught
+from selam_cli.logs.log_file import LogHandler
+from selam_cli.logs.redacting import redact_uncaught
+from selam_cli.procs.standard_output import guard_standard_output, make_readable
 
 
 class Ended(NamedTuple):
@@ -51,7 +51,7 @@ def run_here(
         kept.enter_context(logging_as_before())
         if threading.current_thread() is not threading.main_thread():
             kept.enter_context(patch.object(LogHandler, "filter", _is_not_the_tests))
-            for module in (ask, talk_json, trial):
+            for module in (ask, talk_json, key_trial):
                 kept.enter_context(patch.object(module, "end_on_signals"))
         with _standard_streams((given, stdout or said, told), encoding):
             redact_uncaught(Redactor.of(secrets_of_environment(os.environ)))

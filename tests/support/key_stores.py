@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from selam_cli.key_store import KeyStore, KeyStoreFault
+from selam_cli.credentials.keyring_client import KeyStore, KeyStoreFault
 
 FILE_BACKED = {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring"}
 

@@ -7,7 +7,7 @@ leave before has seen it leave for another reason, and one that wants its last w
 from __future__ import annotations
 
 from selam_cli.__main__ import main
-from selam_cli.engine import jsonl
+from selam_cli.engine.lines import jsonl
 from selam_cli.engine.link import connection
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selam_cli.core.playout import PlayoutBuffer, Samples
-from selam_cli.core.playout_delay import PlayoutDelay
+from selam_cli.core.jitter_buffer import PlayoutBuffer, Samples
+from selam_cli.core.jitter_delay import PlayoutDelay
 from tests.support.traces import CHUNK_MS
 
 RATE_HZ = 16_000

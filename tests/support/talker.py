@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from selam_cli.config.settings import Settings
 from selam_cli.core import events
 from selam_cli.core.pcm import samples_in
-from selam_cli.credentials import Credentials
-from selam_cli.engine.commands import parse_command
+from selam_cli.credentials.handshake import Credentials
 from selam_cli.engine.engine import VoiceEngine
-from selam_cli.engine.target import Target
-from selam_cli.settings import Settings
+from selam_cli.engine.lines.commands import parse_command
+from selam_cli.engine.server_target import Target
 
 SETTINGS = Settings(release_tail_ms=0, pre_roll_ms=0)
 

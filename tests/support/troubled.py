@@ -10,8 +10,8 @@ import stat
 import sys
 from pathlib import Path
 
-from selam_cli.agent.engines import Heard
-from selam_cli.agent.speaking import espeak_worker
+from selam_cli.agent.providers import Heard
+from selam_cli.agent.tts import espeak_worker
 from selam_cli.agent.worker.program import Memory
 
 TROUBLE_FILE = "SELAM_TEST_TROUBLE"

@@ -14,7 +14,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.widgets import Input
 
-from selam_cli.tui.drivers import driver_class
+from selam_cli.keyboard.drivers import driver_class
 
 
 class Unmoved:

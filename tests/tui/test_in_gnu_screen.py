@@ -16,7 +16,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("GNU screen is a POSIX thing", allow_module_level=True)
 
-from selam_cli.tui.surroundings import forget_inherited_colours, in_gnu_screen
+from selam_cli.keyboard.surroundings import forget_inherited_colours, in_gnu_screen
 from tests.support.needs import need_programs
 from tests.support.terminal import LEGACY, PlayedScreen, Terminal
 

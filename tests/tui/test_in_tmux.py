@@ -18,7 +18,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("tmux is a POSIX thing", allow_module_level=True)
 
-from selam_cli.tui import multiplexer
+from selam_cli.keyboard import multiplexer
 from tests.support.needs import need_programs
 from tests.support.shell_run import until
 from tests.support.terminal import KITTY, LEGACY, PATIENCE_S, Profile, Terminal, without_resumptions

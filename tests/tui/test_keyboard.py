@@ -16,7 +16,7 @@ from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._xterm_parser import XTermParser
 
-from selam_cli.tui.key_parser import Attributes, EventTypeParser, KeyboardFlags, KeyUp, Repeat, as_named
+from selam_cli.keyboard.key_parser import Attributes, EventTypeParser, KeyboardFlags, KeyUp, Repeat, as_named
 
 
 def parsed(sequence: str) -> list[object]:

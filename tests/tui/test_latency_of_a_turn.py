@@ -10,10 +10,10 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
-from selam_cli.agent.choice import choose_engines
-from selam_cli.agent.hearing import sphinx
-from selam_cli.agent_settings import AgentSettings
-from selam_cli.credentials import Credentials
+from selam_cli.agent.provider_choice import choose_engines
+from selam_cli.agent.stt import sphinx
+from selam_cli.config.agent_settings import AgentSettings
+from selam_cli.credentials.handshake import Credentials
 from selam_cli.sound.files import write_wav
 from tests.agent.conftest import server  # noqa: F401  # a fixture
 from tests.support.embedded_agent import NOBODY, embedded_with

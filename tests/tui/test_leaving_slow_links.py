@@ -12,8 +12,8 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
-from selam_cli.tui import hearing
-from selam_cli.tui.key_parser import Attributes, KeyboardFlags
+from selam_cli.keyboard import key_reader
+from selam_cli.keyboard.key_parser import Attributes, KeyboardFlags
 from tests.support.terminal import ALACRITTY, KITTY, LEGACY, SILENT, PlayedScreen, Profile, left_as_found
 
 IS_SOAK = os.environ.get("SELAM_SOAK") == "1"
@@ -70,7 +70,7 @@ class Link:
         self.written = ""
         self._round_trip_s, self._answers = round_trip_s, answers
         self._due: list[float] = []
-        self.heard: hearing.Hearing | None = None
+        self.heard: key_reader.Hearing | None = None
 
     def write(self, text: str) -> None:
         self.written += text
@@ -96,7 +96,7 @@ def leaving(monkeypatch: pytest.MonkeyPatch):
 
     def left(link: Link, used_for_s: float) -> float:
         monkeypatch.setattr(time, "monotonic", lambda: link.now)
-        heard = hearing.Hearing(Deaf(), "")
+        heard = key_reader.Hearing(Deaf(), "")
         link.heard = heard
         heard._answered.wait = link.wait  # type: ignore[method-assign]
         heard.ask_for_releases(link.write)
@@ -142,7 +142,7 @@ def test_a_terminal_that_never_answers_is_not_waited_for(leaving):
 
 
 def test_one_that_was_asked_just_now_may_yet_answer(leaving):
-    assert leaving(Link(0.0, answers=False), 0.25) == pytest.approx(hearing.ASKED_LATELY_S - 0.25)
+    assert leaving(Link(0.0, answers=False), 0.25) == pytest.approx(key_reader.ASKED_LATELY_S - 0.25)
 
 
 def test_a_link_that_died_meanwhile_holds_nobody_up_for_long(leaving):
@@ -154,4 +154,4 @@ def test_a_link_that_died_meanwhile_holds_nobody_up_for_long(leaving):
             link._answers = False
 
     link.write = die
-    assert leaving(link, 16.0) == pytest.approx(hearing.LEAVE_AT_LEAST_S)
+    assert leaving(link, 16.0) == pytest.approx(key_reader.LEAVE_AT_LEAST_S)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from selam_cli.core.push_to_talk import Mode
-from selam_cli.tui import words
-from selam_cli.tui.model import TalkView
+from selam_cli.tui import labels
+from selam_cli.tui.state import TalkView
 from tests.tui.test_panes import screen, shown, until
 
 LINE = {
@@ -62,7 +62,7 @@ async def test_the_help_explains_it():
 
 
 def test_the_help_names_what_is_done_to_the_sound():
-    said = words.processing_explanation(TalkView(), ("echo_cancellation", "gain_control"))
+    said = labels.processing_explanation(TalkView(), ("echo_cancellation", "gain_control"))
     assert "echo cancellation, gain control" in said
     assert "without a headset" in said
-    assert "heard as it is" in words.processing_explanation(TalkView(mode=Mode.HOLD), ())
+    assert "heard as it is" in labels.processing_explanation(TalkView(mode=Mode.HOLD), ())

@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 from selam_cli.core import events
 from selam_cli.core.session import Phase
 from selam_cli.tui.app import ScreenOptions, SelamScreen
-from selam_cli.tui.model import Moment
 from selam_cli.tui.replay import ReplayEngine
+from selam_cli.tui.state import Moment
 from selam_cli.tui.text_pane import KEPT_ENTRIES, TextPane
 from tests.tui.play import READY
 

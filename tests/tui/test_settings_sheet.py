@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from selam_cli.tui.model import CommandSent
 from selam_cli.tui.settings_sheet import CHECKS, Choices, caution, changes
+from selam_cli.tui.state import CommandSent
 
 BEFORE = Choices("mekdes", "auto", "", "600", "8")
 

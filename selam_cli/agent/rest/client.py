@@ -25,7 +25,7 @@ from selam_cli.agent.rest.endpoint import unusable
 from selam_cli.agent.rest.retry_after import retry_after_s
 from selam_cli.core.proxy import Proxy
 from selam_cli.errors import UsageFault
-from selam_cli.tunnel import ProxyFault, basic, not_there, proxy_for, refusal
+from selam_cli.net.tunnel import ProxyFault, basic, not_there, proxy_for, refusal
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """An answer's events, or a sentence's sound: a minute and a half of stereo WAV at 48 kHz."""
@@ -169,7 +169,7 @@ class RestClient:
 
 
 def _through(proxy: Proxy, within_s: float, options: dict[str, Any]) -> aiohttp.TCPConnector:
-    from selam_cli.tunnel_connector import TunnelConnector  # noqa: PLC0415  # loaded where there is a proxy
+    from selam_cli.net.tunnel_connector import TunnelConnector  # noqa: PLC0415  # loaded where there is a proxy
 
     return TunnelConnector(proxy, within_s=within_s, **options)
 

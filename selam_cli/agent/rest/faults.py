@@ -19,7 +19,7 @@ from selam_cli.agent.rest.retry_after import in_words, retry_after_s
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import ERROR_TYPES
 from selam_cli.core.redaction import redact
-from selam_cli.tunnel import ProxyFault
+from selam_cli.net.tunnel import ProxyFault
 
 MAX_SAID: Final = 200
 _NO_CREDIT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_credits"})

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from selam_cli.agent.engines import Heard
+from selam_cli.agent.providers import Heard
 from selam_cli.agent.responder import EngineFault, Utterance
 from selam_cli.agent.worker.process import Program, Worker, WorkerGone
 from selam_cli.agent.worker.program import Memory

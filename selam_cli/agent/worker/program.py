@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Any, BinaryIO, Protocol
 
-from selam_cli.agent.engines import Heard
+from selam_cli.agent.providers import Heard
 from selam_cli.agent.responder import EngineFault
 from selam_cli.agent.worker import messages
 

@@ -11,8 +11,8 @@ from selam_cli.core.conversation.controls import Controls
 from selam_cli.core.conversation.inputs import Surroundings
 from selam_cli.core.conversation.latency import LatencyOfTurn
 from selam_cli.core.conversation.ledger import Place, Utterance, UtteranceLedger
+from selam_cli.core.conversation.stale_reply import LateEvents
 from selam_cli.core.conversation.turn import Turn
-from selam_cli.core.late_events import LateEvents
 from selam_cli.core.protocol import Action, ServerMessage
 from selam_cli.core.session import Link, SessionState, Stage, Trigger, apply
 

@@ -25,9 +25,9 @@ from selam_cli.engine.link.packets import MAX_MESSAGE_BYTES, UNREADABLE
 from selam_cli.engine.link.rate_limit import InboundLimiter
 from selam_cli.engine.link.refusals import connection_failure, refusal, session_over
 from selam_cli.engine.link.sender import Sender
-from selam_cli.engine.target import socketio_path
+from selam_cli.engine.server_target import socketio_path
 from selam_cli.errors import ConnectionFailed, SelamError, SessionError
-from selam_cli.tunnel import proxy_for
+from selam_cli.net.tunnel import proxy_for
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from selam_cli.errors import (
     SessionError,
     service_error,
 )
-from selam_cli.tunnel import ProxyFault, ProxyRefused
+from selam_cli.net.tunnel import ProxyFault, ProxyRefused
 
 _CHECK_ADDRESS = "Check the address given with --server, or use --local for the embedded agent."
 

@@ -19,7 +19,7 @@ from selam_cli.agent.rest import client as client_module
 from selam_cli.agent.rest.call import Call
 from selam_cli.agent.rest.client import RestClient, TimeOuts
 from selam_cli.agent.rest.endpoint import Endpoint
-from selam_cli.agent.rest.models import chat_models, read_json, voices
+from selam_cli.agent.rest.listing import chat_models, read_json, voices
 from tests.support.needs import need_programs
 from tests.support.openai_server import in_turn, openai_server, refuses, replies
 from tests.support.proxies import proxy

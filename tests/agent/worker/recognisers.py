@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from selam_cli.agent.engines import Heard
+from selam_cli.agent.providers import Heard
 from selam_cli.agent.responder import EngineFault
 
 

@@ -10,7 +10,7 @@ from selam_cli.core.conversation import effects, inputs
 from selam_cli.core.conversation.context import Rules
 from selam_cli.core.conversation.inputs import Surroundings
 from selam_cli.core.conversation.machine import ConversationMachine
-from selam_cli.core.late_events import GIVE_UP_S
+from selam_cli.core.conversation.stale_reply import GIVE_UP_S
 from selam_cli.core.protocol import Action, AudioChunk, Control
 from selam_cli.core.session import SessionState, Stage
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from selam_cli import tunnel
+from selam_cli.net import tunnel
 from selam_cli.sound.files import write_wav
 from tests.engine.link.test_refusals import SECRET, failure_at
 from tests.support.certificates import certificate

@@ -28,8 +28,8 @@ from selam_cli.errors import (
     SessionError,
     ValidationError,
 )
+from selam_cli.net.tunnel import ProxyFault, ProxyRefused
 from selam_cli.sound.files import write_wav
-from selam_cli.tunnel import ProxyFault, ProxyRefused
 from tests.support.certificates import certificate
 from tests.support.node import node_command
 from tests.support.talker import talker, tone

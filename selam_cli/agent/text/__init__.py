@@ -1,0 +1,1 @@
+"""Text on its way to a voice: sentences, languages, numbers and signs in words."""

@@ -1,0 +1,1 @@
+"""One command without a screen a file."""

@@ -1,0 +1,1 @@
+"""Which device is open, and what its losses mean."""

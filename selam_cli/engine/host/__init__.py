@@ -1,0 +1,1 @@
+"""The engine as a child: its client, its streams, and the terminal that it restores."""

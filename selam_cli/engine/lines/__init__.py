@@ -1,0 +1,1 @@
+"""The JSON lines: commands, codec, and what is written when."""

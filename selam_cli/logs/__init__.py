@@ -1,0 +1,1 @@
+"""The log file, and the redaction that everything written passes."""

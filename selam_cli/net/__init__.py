@@ -1,0 +1,1 @@
+"""The way through a proxy, which both ends of the program use."""

@@ -1,0 +1,1 @@
+"""Processes: this one's own streams, and children."""
