@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.figures import Figure, milliseconds, percentile
 from selam_cli.agent.providers import Hearer
-from selam_cli.agent.responder import Utterance
+from selam_cli.agent.responder import SpokenAudio
 from selam_cli.agent.stt import sphinx
 from selam_cli.agent.stt.in_workers import HearerInWorkers
 from selam_cli.core.protocol import WIRE_RATE_HZ
@@ -112,7 +112,7 @@ async def _heard(hearer: Hearer, sound: np.ndarray, *, pace: bool) -> tuple[str,
         if pace:
             await asyncio.sleep(began + (start + FRAME) / WIRE_RATE_HZ - time.perf_counter())
     ended = time.perf_counter()
-    heard = await listening.heard(Utterance(sound.tobytes()))
+    heard = await listening.heard(SpokenAudio(sound.tobytes()))
     return heard.text, time.perf_counter() - ended
 
 

@@ -21,7 +21,7 @@ from selam_cli.procs.standard_output import Unwritten, abandon_standard_output
 if TYPE_CHECKING:
     from selam_cli.config.settings import Settings
     from selam_cli.core.redaction import Redactor
-    from selam_cli.engine.server_target import Target
+    from selam_cli.engine.server_target import ServerTarget
 
 ADVICE = "\n\n".join(
     (
@@ -407,7 +407,7 @@ def _status(arguments: Sequence[str], edge: _Edge) -> int:
 
 def _prepared(
     flags: Mapping[str, object], context: typer.Context, *, ask_key_store: bool = True
-) -> tuple[Settings, Target]:
+) -> tuple[Settings, ServerTarget]:
     """Return the settings and the server with its key. The screen's process knows no kept key: its engine finds it."""
     from selam_cli.config.settings import load_settings  # noqa: PLC0415
     from selam_cli.core.protocol import HOSTED_SERVER  # noqa: PLC0415

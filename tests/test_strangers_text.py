@@ -18,7 +18,7 @@ from selam_cli.core import protocol
 from selam_cli.core.protocol import Control, StartSession
 from selam_cli.core.redaction import Redactor
 from selam_cli.logs.redacting import RedactingFormatter
-from selam_cli.sound.devices import Device
+from selam_cli.sound.devices import AudioDevice
 from selam_cli.sound.files import write_wav
 from tests.support.in_process import run_beside, run_here
 from tests.support.lines import talk_json
@@ -209,7 +209,7 @@ async def test_in_an_address_that_the_doctor_is_given(question):
 
 def test_in_the_names_of_devices(capsys, monkeypatch):
     name = f"Microphone\x1b]0;{NUMBER}\x07\u202e[bold]\nof \x9b{NUMBER}m"
-    device = Device(0, name, "input", 1, 16_000, f"API\x1b[{NUMBER}m", is_default=True)
+    device = AudioDevice(0, name, "input", 1, 16_000, f"API\x1b[{NUMBER}m", is_default=True)
     monkeypatch.setattr(listings, "_devices_quietly", lambda: [device])
     monkeypatch.setenv("COLUMNS", "200")
     listings.show_devices(as_json=False)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from selam_cli.agent.metrics import Metrics
 from selam_cli.agent.responder import Responder
-from selam_cli.agent.session import Conversation
+from selam_cli.agent.session import AgentSession
 from selam_cli.core.catalog import LISTED, language_code, voice_name
 from selam_cli.core.protocol import (
     WIRE_RATE_HZ,
@@ -30,7 +30,7 @@ MAX_CHUNK_BYTES: Final = 2 * WIRE_RATE_HZ * MAX_CHUNK_S
 """A hundred times what the guide advises: whoever sends a whole recording as one chunk should learn to cut it."""
 
 
-class Connection:
+class ClientSession:
     """Carries one session at a time.
 
     `deliver` puts a message on its way, in order and without blocking; it returns False when the client takes no more.
@@ -50,7 +50,7 @@ class Connection:
         self._clock = asyncio.get_running_loop().time
         self.session_since: float | None = None
         self.free_since = self._clock()
-        self._conversation: Conversation | None = None
+        self._conversation: AgentSession | None = None
         self._session_id = ""
         self._told_of_no_session = False
         self._open = True
@@ -101,7 +101,7 @@ class Connection:
             return
         self._session_id = uuid4().hex
         self._told_of_no_session = False
-        self._conversation = Conversation(
+        self._conversation = AgentSession(
             session,
             self._responder.open(session),
             self.send,

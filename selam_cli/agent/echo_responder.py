@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-from selam_cli.agent.responder import Answer, Speech, Turn, Understood, Utterance
+from selam_cli.agent.responder import Answer, Speech, SpokenAudio, Turn, Understood
 from selam_cli.core.endpointing import END_OF_SPEECH_MS
 from selam_cli.core.protocol import ErrorReport, Response, StartSession
 
@@ -47,12 +47,12 @@ class EchoTurn:
     """One utterance, and itself as its answer."""
 
     def __init__(self) -> None:
-        self._utterance = Utterance(b"")
+        self._utterance = SpokenAudio(b"")
 
     def feed(self, audio: bytes) -> None:
         """It has no use for the beginning of an utterance."""
 
-    async def understood(self, utterance: Utterance) -> Understood:
+    async def understood(self, utterance: SpokenAudio) -> Understood:
         """Say how long it was, in words that claim nothing else."""
         self._utterance = utterance
         return Understood(f"({utterance.seconds:.1f} s of speech, not transcribed)")

@@ -15,7 +15,7 @@ from typing import Final
 from selam_cli.agent.echo_responder import Echo
 from selam_cli.agent.parrot import repeated
 from selam_cli.agent.providers import Hearer, Message, Prompt, Synthesizer, Thinker
-from selam_cli.agent.responder import Answer, Dialogue, Sentence, Speech, Turn, Understood, Utterance, report
+from selam_cli.agent.responder import Answer, ChatHistory, Sentence, Speech, SpokenAudio, Turn, Understood, report
 from selam_cli.agent.text.sentences import SentenceSplitter
 from selam_cli.agent.text.speakable import speakable
 from selam_cli.core.catalog import DEFAULT_VOICE, LANGUAGES, VOICES
@@ -107,7 +107,7 @@ class Pipeline:
             return ErrorReport("session_error", reason.strip())
         return None
 
-    def open(self, session: StartSession) -> Dialogue:
+    def open(self, session: StartSession) -> ChatHistory:
         """Return a dialogue; an echo where only the voice implies a language that nothing here hears."""
         hearer = self._engines.hearer(session.language or _language_of(session.voice))
         if hearer is None:
@@ -185,7 +185,7 @@ class EngineTurn:
         """Have it forget."""
         self._listening.cancel()
 
-    async def understood(self, utterance: Utterance) -> Understood:
+    async def understood(self, utterance: SpokenAudio) -> Understood:
         """Return the words and learn the language."""
         try:
             heard = await self._listening.heard(utterance)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from selam_cli.agent.responder import Utterance
+from selam_cli.agent.responder import SpokenAudio
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Listening(Protocol):
     def feed(self, audio: bytes) -> None:
         """Take what is being said, pieces of any length. Never blocks."""
 
-    async def heard(self, utterance: Utterance) -> Heard:
+    async def heard(self, utterance: SpokenAudio) -> Heard:
         """Return what was said; nothing more will be fed. `utterance` is what was fed, whole and neatly cut."""
 
     def cancel(self) -> None:

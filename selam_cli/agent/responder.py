@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class SpokenAudio:
     """What a user said in one turn, whole, with its pre-roll and a natural end: PCM16, 16 kHz, mono."""
 
     audio: bytes
@@ -58,7 +58,7 @@ class Turn(Protocol):
     def feed(self, audio: bytes) -> None:
         """Take what the user says, as they say it: PCM16, 16 kHz, mono, pieces of any length. Never blocks."""
 
-    async def understood(self, utterance: Utterance) -> Understood:
+    async def understood(self, utterance: SpokenAudio) -> Understood:
         """Return what was said; nothing more will be fed. Raises EngineFault where the hearing failed."""
 
     def answer(self) -> AsyncGenerator[Answer, None]:
@@ -71,7 +71,7 @@ class Turn(Protocol):
         """Stop hearing: what was said is dropped."""
 
 
-class Dialogue(Protocol):
+class ChatHistory(Protocol):
     """One session's turns, and what is remembered of them."""
 
     hears_words: bool
@@ -96,7 +96,7 @@ class Responder(Protocol):
     def refusal(self, session: StartSession) -> ErrorReport | None:
         """Return why a session can't be had as asked for, naming what is missing; None where it can."""
 
-    def open(self, session: StartSession) -> Dialogue:
+    def open(self, session: StartSession) -> ChatHistory:
         """Return a dialogue for a session that is not refused."""
 
 

@@ -16,7 +16,7 @@ import engineio
 import socketio
 from aiohttp import web
 
-from selam_cli.agent.client_session import Connection
+from selam_cli.agent.client_session import ClientSession
 from selam_cli.agent.http_app import Handler, make_app
 from selam_cli.agent.limits import NO_LIMITS, PARTING_WORDS, Limits, Stay
 from selam_cli.agent.metrics import Metrics
@@ -30,7 +30,7 @@ from selam_cli.agent.packets import (
 )
 from selam_cli.agent.responder import Responder
 from selam_cli.agent.silence import KEPT_ALIVE_S, SilentConnections
-from selam_cli.agent.transport import Peer
+from selam_cli.agent.transport import Transport
 from selam_cli.agent.websocket import count_pings
 from selam_cli.core import protocol
 from selam_cli.core.protocol import Connected, ErrorReport, MalformedPayload, ServerMessage
@@ -117,12 +117,12 @@ class AgentServer:
         self._settings = settings
         self._responder = responder
         self._metrics = metrics
-        self._peers: dict[str, Peer] = {}
+        self._peers: dict[str, Transport] = {}
         """By Engine.IO's name for the connection: whoever has come, whether or not they have joined."""
-        self._waiting: dict[str, Peer] = {}
+        self._waiting: dict[str, Transport] = {}
         """Those who have not joined, the oldest first."""
-        self._joined: dict[str, Peer] = {}
-        self._on_websockets: dict[int, Peer] = {}
+        self._joined: dict[str, Transport] = {}
+        self._on_websockets: dict[int, Transport] = {}
         """By the identity of the request, as long as it is handled."""
         self._silent = SilentConnections()
         self._departures: set[asyncio.Task[None]] = set()
@@ -173,7 +173,7 @@ class AgentServer:
             if status is not None:
                 self._send_away(peer, status)
 
-    def _send_away(self, peer: Peer, status: str) -> None:
+    def _send_away(self, peer: Transport, status: str) -> None:
         if peer.leaving:
             return
         peer.leaving = True
@@ -183,12 +183,12 @@ class AgentServer:
         self._departures.add(departure)
         departure.add_done_callback(self._departures.discard)
 
-    async def _see_off(self, peer: Peer, status: str) -> None:
+    async def _see_off(self, peer: Transport, status: str) -> None:
         await self._part_from(peer, status)
         await asyncio.sleep(GOODBYE_S)
         self._let_go(peer)  # where its client has not closed the connection, as it was told to
 
-    async def _part_from(self, peer: Peer, status: str = "ended") -> None:
+    async def _part_from(self, peer: Transport, status: str = "ended") -> None:
         try:
             async with asyncio.timeout(GOODBYE_S):
                 if peer.connection is not None:
@@ -200,7 +200,7 @@ class AgentServer:
         except TimeoutError:
             self._let_go(peer)
 
-    def _let_go(self, peer: Peer) -> None:
+    def _let_go(self, peer: Transport) -> None:
         """End a connection without a word: there is no way left to say one."""
         if peer.websocket is not None and peer.websocket.transport is not None:
             peer.websocket.transport.abort()
@@ -228,7 +228,7 @@ class AgentServer:
             self._on_garbage(peer)
             return web.Response(status=400)
 
-    async def _on_websocket(self, request: web.Request, handler: Handler, peer: Peer | None) -> web.StreamResponse:
+    async def _on_websocket(self, request: web.Request, handler: Handler, peer: Transport | None) -> web.StreamResponse:
         # Compressing audio costs 20–120 % of CPU and gains nothing; what the client does not offer is not agreed on.
         headers = request.headers.copy()
         headers.popall("Sec-WebSocket-Extensions", None)
@@ -250,7 +250,7 @@ class AgentServer:
                     socket.upgrading = False  # while the library thinks that it is, it lets a client poll in vain
                 peer.note_closed(polls_on=polls_on)
 
-    async def _on_post(self, request: web.Request, handler: Handler, peer: Peer) -> web.StreamResponse:
+    async def _on_post(self, request: web.Request, handler: Handler, peer: Transport) -> web.StreamResponse:
         if peer.is_posting:  # its order would be lost, and its size counted once
             raise web.HTTPBadRequest(text="One POST after another, please.\n")
         peer.is_posting = True
@@ -261,7 +261,7 @@ class AgentServer:
         finally:
             peer.is_posting = False
 
-    def _on_garbage(self, peer: Peer | None) -> None:
+    def _on_garbage(self, peer: Transport | None) -> None:
         # A stranger cannot fill the log; of a client with a key it may be a fault of ours.
         joined = peer is not None and peer.connection is not None
         log.log(logging.ERROR if joined else logging.DEBUG, "a packet failed", exc_info=True)
@@ -271,7 +271,7 @@ class AgentServer:
     async def _on_engine_connect(self, engine_sid: str, environ: dict[str, Any]) -> object:
         request = environ["aiohttp.request"]
         stay = Stay(self._settings.limits, asyncio.get_running_loop().time())
-        peer = self._peers[engine_sid] = self._waiting[engine_sid] = Peer(engine_sid, stay)
+        peer = self._peers[engine_sid] = self._waiting[engine_sid] = Transport(engine_sid, stay)
         if len(self._waiting) > MOST_WAITING:
             self._let_go(self._waiting.pop(next(iter(self._waiting))))
         if "HTTP_UPGRADE" in environ:
@@ -287,11 +287,11 @@ class AgentServer:
         self._let_go(peer)
         return False
 
-    def _runs_on(self, peer: Peer, request: web.Request) -> None:
+    def _runs_on(self, peer: Transport, request: web.Request) -> None:
         peer.websocket = request
         self._on_websockets[id(request)] = peer
 
-    async def _receive(self, peer: Peer, socket: engineio.async_socket.AsyncSocket, packet: Any) -> None:
+    async def _receive(self, peer: Transport, socket: engineio.async_socket.AsyncSocket, packet: Any) -> None:
         """Take a packet of Engine.IO in the library's place; what it holds for Socket.IO comes to `_on_packet`."""
         # The library's answers, acknowledgements among them, wait as ours do for a client that takes none.
         is_full = socket.queue.qsize() >= MAX_BACKLOG_MESSAGES
@@ -340,7 +340,7 @@ class AgentServer:
         peer = self._peers[self._sio.manager.eio_sid_from_sid(sid, protocol.NAMESPACE)]
         self._waiting.pop(peer.engine_sid, None)
         peer.sid = sid
-        peer.connection = Connection(self._responder, partial(self._deliver, peer), self._metrics)
+        peer.connection = ClientSession(self._responder, partial(self._deliver, peer), self._metrics)
         self._joined[sid] = peer
         self._metrics.connected()
         # Once the namespace's own answer is on its way: a client that gets the greeting first cannot reply to it.
@@ -366,7 +366,7 @@ class AgentServer:
         if message is not None:
             peer.connection.take(message)
 
-    def _deliver(self, peer: Peer, message: ServerMessage) -> bool:
+    def _deliver(self, peer: Transport, message: ServerMessage) -> bool:
         socket = self._sio.eio.sockets.get(peer.engine_sid)
         if socket is None or socket.closed:
             return False

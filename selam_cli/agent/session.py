@@ -16,7 +16,7 @@ import numpy as np
 from selam_cli.agent.echo_estimate import OwnVoice
 from selam_cli.agent.metrics import Metrics, TurnWatch
 from selam_cli.agent.reply import Hold, Reply
-from selam_cli.agent.responder import Dialogue, Turn, Understood, Utterance, report
+from selam_cli.agent.responder import ChatHistory, SpokenAudio, Turn, Understood, report
 from selam_cli.core.endpointing import (
     END_OF_SPEECH_MS,
     BargedIn,
@@ -52,13 +52,13 @@ class _Answering:
     work: asyncio.Task[None] | None = None
 
 
-class Conversation:
+class AgentSession:
     """A session from `start_session` to `end_session`. `send` must not block: it puts a message on its way."""
 
     def __init__(
         self,
         session: StartSession,
-        dialogue: Dialogue,
+        dialogue: ChatHistory,
         send: Callable[[ServerMessage], None],
         metrics: Metrics | None = None,
         *,
@@ -161,9 +161,9 @@ class Conversation:
             case SpeechEnded(audio=audio):
                 turn, self._turn = self._turn, None
                 if turn is not None:
-                    self._begin_answer(turn, Utterance(audio))
+                    self._begin_answer(turn, SpokenAudio(audio))
 
-    def _begin_answer(self, turn: Turn, utterance: Utterance) -> None:
+    def _begin_answer(self, turn: Turn, utterance: SpokenAudio) -> None:
         self._drop(self._breaking_in)
         self._breaking_in = None
         watch = TurnWatch(self._metrics, self._tell)
@@ -176,7 +176,7 @@ class Conversation:
             answering.reply.hold(Hold.PAUSE)
         answering.work = asyncio.create_task(self._answer(turn, utterance, answering))
 
-    async def _answer(self, turn: Turn, utterance: Utterance, answering: _Answering) -> None:
+    async def _answer(self, turn: Turn, utterance: SpokenAudio, answering: _Answering) -> None:
         understood = await self._understand(turn, utterance)
         if understood is None or not understood.has_words:
             self._nothing_was_said(answering, failed=understood is None)
@@ -189,7 +189,7 @@ class Conversation:
         self._dialogue.heard(answering.reply.heard_at_its_end())
         self._answering = None
 
-    async def _understand(self, turn: Turn, utterance: Utterance) -> Understood | None:
+    async def _understand(self, turn: Turn, utterance: SpokenAudio) -> Understood | None:
         """Return what was said; None where the hearing failed, which is told."""
         try:
             return await turn.understood(utterance)

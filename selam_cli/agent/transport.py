@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from selam_cli.agent.client_session import Connection
+from selam_cli.agent.client_session import ClientSession
 from selam_cli.agent.limits import Stay
 
 MOST_BEFORE_JOINING: Final = 100
 """Packets and pings of somebody who may have no key: one is enough to join, and each costs time that others lack."""
 
 
-class Peer:
+class Transport:
     """One connection at Engine.IO's level, and the client that has joined by it.
 
     `websocket` is the request that it runs on; a long-polling one has none of its own.
@@ -28,7 +28,7 @@ class Peer:
         self.stay = stay
         self.since = asyncio.get_running_loop().time()
         self.sid = ""
-        self.connection: Connection | None = None
+        self.connection: ClientSession | None = None
         self.leaving = False
         self.is_posting = False
         """Whether a POST of a long-polling client is under way."""

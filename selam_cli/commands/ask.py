@@ -23,7 +23,7 @@ from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.host.standard_streams import StandardStreams
 from selam_cli.engine.lines.jsonl import LineWriter
 from selam_cli.engine.reply.player import ReplyPlayer
-from selam_cli.engine.server_target import Target
+from selam_cli.engine.server_target import ServerTarget
 from selam_cli.errors import ConnectionFailed, SelamError, SessionError
 from selam_cli.procs.standard_output import Unwritten, write_all
 from selam_cli.sound.decode import Pcm
@@ -38,7 +38,7 @@ _TOLD: Final = frozenset(
 _SIGNS: Final = (
     events.Connected,
     events.SessionStarted,
-    events.Utterance,
+    events.UtteranceOutcome,
     events.Transcription,
     events.Response,
     events.Audio,
@@ -58,7 +58,7 @@ class Wish:
     as_json: bool = False
 
 
-def run(wish: Wish, settings: Settings, target: Target) -> int:
+def run(wish: Wish, settings: Settings, target: ServerTarget) -> int:
     """Hold one turn; return the exit status. Raises SelamError for what can be seen before it begins."""
     out = None if wish.out is None else ReplyFile(str(expanded_name(wish.out)))
     wish = replace(wish, file=expanded_name(wish.file))
@@ -93,7 +93,7 @@ class _Turn:
         question: Question,
         out: ReplyFile | None,
         settings: Settings,
-        target: Target,
+        target: ServerTarget,
         streams: StandardStreams,
         progress: _Progress,
     ) -> None:
@@ -197,7 +197,7 @@ class _Turn:
                 self._session.set()
             case events.ErrorRaised():
                 self._error = event
-            case events.Utterance(outcome="kept"):
+            case events.UtteranceOutcome(outcome="kept"):
                 self._outcome = "lost"
                 self._over.set()
             case events.TurnEnded():

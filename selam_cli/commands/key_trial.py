@@ -9,7 +9,7 @@ from selam_cli.config.settings import Settings
 from selam_cli.core import events
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.host.standard_streams import StandardStreams
-from selam_cli.engine.server_target import Target
+from selam_cli.engine.server_target import ServerTarget
 from selam_cli.errors import SelamError
 
 
@@ -21,7 +21,7 @@ class Ended(Exception):
         self.status = status
 
 
-def try_key(settings: Settings, target: Target) -> SelamError | None:
+def try_key(settings: Settings, target: ServerTarget) -> SelamError | None:
     """Return why the server does not let the target's key in, or could not be asked; None where it does.
 
     Raises Ended for Ctrl+C, a hang-up and a termination signal. Waits as long as `talk` would: 10 s for each answer.
@@ -33,7 +33,7 @@ def try_key(settings: Settings, target: Target) -> SelamError | None:
         streams.give_back()
 
 
-async def _tried(settings: Settings, target: Target) -> SelamError | None:
+async def _tried(settings: Settings, target: ServerTarget) -> SelamError | None:
     ended = 0
 
     def on_event(event: events.Event) -> None:

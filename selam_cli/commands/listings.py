@@ -15,7 +15,7 @@ from selam_cli.procs.standard_output import json_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from selam_cli.sound.devices import Device
+    from selam_cli.sound.devices import AudioDevice
 
 GENDERS = {"f": "female", "m": "male"}
 
@@ -66,7 +66,7 @@ def show_voices(*, as_json: bool) -> int:
     return 0
 
 
-def _devices_quietly() -> list[Device]:
+def _devices_quietly() -> list[AudioDevice]:
     """List the devices while ALSA's and PortAudio's own chatter on standard error goes nowhere."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -82,7 +82,7 @@ def _devices_quietly() -> list[Device]:
         os.close(nowhere)
 
 
-def _device_table(title: str, found: Iterable[Device]) -> Table:
+def _device_table(title: str, found: Iterable[AudioDevice]) -> Table:
     from rich import box  # noqa: PLC0415  # for people only
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -108,7 +108,7 @@ def _device_table(title: str, found: Iterable[Device]) -> Table:
     return table
 
 
-def _fields(device: Device) -> dict[str, object]:
+def _fields(device: AudioDevice) -> dict[str, object]:
     fields = asdict(device)
     return {name: fields[name] for name in fields if name != "direction"}
 

@@ -20,7 +20,7 @@ from selam_cli.core.redaction import redact_url
 from selam_cli.credentials.handshake import environment_credentials
 from selam_cli.credentials.lookup import VARIABLE, environment_key, keep_key
 from selam_cli.engine.host.terminal_guard import guarded
-from selam_cli.engine.server_target import Target, choose_target
+from selam_cli.engine.server_target import ServerTarget, choose_target
 from selam_cli.errors import AuthenticationError, AuthorizationError, SelamError, UsageFault
 
 MAX_KEY_LENGTH: Final = 4_000
@@ -50,7 +50,7 @@ def run(settings: Settings, *, untried: bool, on_key: Callable[[Sequence[str]], 
     return 0
 
 
-def _tried(settings: Settings, target: Target) -> SelamError | int | None:
+def _tried(settings: Settings, target: ServerTarget) -> SelamError | int | None:
     from selam_cli.commands.key_trial import Ended, try_key  # noqa: PLC0415  # loaded while the key has been typed
 
     if sys.stdin.isatty():

@@ -20,7 +20,7 @@ from selam_cli.engine.host import terminal_modes
 from selam_cli.engine.host.standard_streams import StandardStreams
 from selam_cli.engine.lines.commands import UnknownCommand, Verb, parse_command
 from selam_cli.engine.lines.jsonl import LineWriter, read_lines
-from selam_cli.engine.server_target import Target
+from selam_cli.engine.server_target import ServerTarget
 from selam_cli.errors import SelamError
 from selam_cli.logs.log_file import LogFile
 
@@ -32,7 +32,7 @@ TEND_LOG_EVERY_S: Final = 30.0
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, target: Target) -> int:
+def run(settings: Settings, target: ServerTarget) -> int:
     """Hold a conversation in lines; return the exit status."""
     started_at = time.monotonic()
     streams = StandardStreams("engine", target.redactor)
@@ -51,7 +51,7 @@ def run(settings: Settings, target: Target) -> int:
 
 
 async def _converse(
-    settings: Settings, target: Target, streams: StandardStreams, started_at: float
+    settings: Settings, target: ServerTarget, streams: StandardStreams, started_at: float
 ) -> tuple[int, SelamError | None]:
     loop = asyncio.get_running_loop()
     saved_modes = os.environ.get(terminal_modes.VARIABLE, "")

@@ -13,11 +13,11 @@ from typing import ClassVar, Final, TypeVar
 
 from selam_cli.core.plain_text import plain_json
 from selam_cli.core.redaction import Redactor
-from selam_cli.core.session import Connection, MicrophoneState, Phase, SessionState
+from selam_cli.core.session import ConnectionInfo, MicrophoneState, Phase, SessionState
 
 PROTOCOL_VERSION: Final = 1
 
-_Part = TypeVar("_Part", Connection, MicrophoneState)
+_Part = TypeVar("_Part", ConnectionInfo, MicrophoneState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class ControlAck(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance(Event):
+class UtteranceOutcome(Event):
     """What became of what was said: sent, resent, kept or discarded."""
 
     name: ClassVar[str] = "utterance"
@@ -198,7 +198,7 @@ class StateChanged(Event):
     name: ClassVar[str] = "state"
     phase: Phase
     turn: int
-    connection: Connection
+    connection: ConnectionInfo
     voice: str
     language: str | None
     vad_threshold: int
@@ -345,7 +345,7 @@ def from_line(line: str) -> tuple[float, Event] | None:
     known = {f.name: parsed[f.name] for f in fields(kind) if f.name in parsed}
     if kind is StateChanged:
         known["phase"] = Phase(known["phase"])
-        known["connection"] = _nested(Connection, known["connection"])
+        known["connection"] = _nested(ConnectionInfo, known["connection"])
         known["microphone"] = _nested(MicrophoneState, known["microphone"])
         known["processing"] = tuple(known.get("processing", ()))
     try:
@@ -359,7 +359,7 @@ def _plain(event: Event) -> dict[str, object]:
 
 
 def _value(value: object) -> object:
-    if not isinstance(value, (Connection, MicrophoneState)):
+    if not isinstance(value, (ConnectionInfo, MicrophoneState)):
         return value
     nested = {f.name: getattr(value, f.name) for f in fields(value)}
     # Optional fields: each stands there while it says something.

@@ -1,8 +1,8 @@
 """One conversation's state: an immutable snapshot, one table of transitions, and `apply`, the only thing that moves it.
 
-Two facts are kept apart because they change apart: where the turn stands (`Stage`) and where the connection stands
-(`Link`). A person may go on talking while the connection is down, and a reply may go on sounding. What the screen shows
-as one word, the `Phase`, follows from both.
+Two facts are kept apart because they change apart: where the turn stands (`TurnStage`) and where the connection stands
+(`LinkState`). A person may go on talking while the connection is down, and a reply may go on sounding. What the screen
+shows as one word, the `Phase`, follows from both.
 
 A turn is one exchange: it begins when the user starts to talk and ends answered, interrupted, discarded or failed.
 """
@@ -31,7 +31,7 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
-class Stage(StrEnum):
+class TurnStage(StrEnum):
     """Where the current turn stands."""
 
     IDLE = "idle"
@@ -40,7 +40,7 @@ class Stage(StrEnum):
     ANSWERING = "answering"
 
 
-class Link(StrEnum):
+class LinkState(StrEnum):
     """Where the connection stands; UP means that the session is started, not merely that a socket is open."""
 
     CONNECTING = "connecting"
@@ -78,41 +78,41 @@ class Trigger(StrEnum):
     CLOSE = "close"
 
 
-TRANSITIONS: Final[dict[Stage, dict[Trigger, Stage]]] = {
-    Stage.IDLE: {
-        Trigger.PRESS: Stage.TALKING,
-        Trigger.HEARD: Stage.WAITING,
-        Trigger.RESEND: Stage.WAITING,
-        Trigger.ANSWER: Stage.ANSWERING,
+TRANSITIONS: Final[dict[TurnStage, dict[Trigger, TurnStage]]] = {
+    TurnStage.IDLE: {
+        Trigger.PRESS: TurnStage.TALKING,
+        Trigger.HEARD: TurnStage.WAITING,
+        Trigger.RESEND: TurnStage.WAITING,
+        Trigger.ANSWER: TurnStage.ANSWERING,
     },
-    Stage.TALKING: {
-        Trigger.RELEASE: Stage.WAITING,
-        Trigger.DISCARD: Stage.IDLE,
-        Trigger.CLOSE: Stage.IDLE,
+    TurnStage.TALKING: {
+        Trigger.RELEASE: TurnStage.WAITING,
+        Trigger.DISCARD: TurnStage.IDLE,
+        Trigger.CLOSE: TurnStage.IDLE,
     },
-    Stage.WAITING: {
-        Trigger.PRESS: Stage.TALKING,
-        Trigger.CONTINUE: Stage.TALKING,
-        Trigger.DISCARD: Stage.IDLE,
-        Trigger.ANSWER: Stage.ANSWERING,
-        Trigger.INTERRUPT: Stage.IDLE,
-        Trigger.FINISH: Stage.IDLE,
-        Trigger.CLOSE: Stage.IDLE,
+    TurnStage.WAITING: {
+        Trigger.PRESS: TurnStage.TALKING,
+        Trigger.CONTINUE: TurnStage.TALKING,
+        Trigger.DISCARD: TurnStage.IDLE,
+        Trigger.ANSWER: TurnStage.ANSWERING,
+        Trigger.INTERRUPT: TurnStage.IDLE,
+        Trigger.FINISH: TurnStage.IDLE,
+        Trigger.CLOSE: TurnStage.IDLE,
     },
-    Stage.ANSWERING: {
-        Trigger.PRESS: Stage.TALKING,
-        Trigger.CONTINUE: Stage.TALKING,
-        Trigger.HEARD: Stage.WAITING,
-        Trigger.INTERRUPT: Stage.IDLE,
-        Trigger.FINISH: Stage.IDLE,
-        Trigger.CLOSE: Stage.IDLE,
+    TurnStage.ANSWERING: {
+        Trigger.PRESS: TurnStage.TALKING,
+        Trigger.CONTINUE: TurnStage.TALKING,
+        Trigger.HEARD: TurnStage.WAITING,
+        Trigger.INTERRUPT: TurnStage.IDLE,
+        Trigger.FINISH: TurnStage.IDLE,
+        Trigger.CLOSE: TurnStage.IDLE,
     },
 }
 """Stage → trigger → next stage. What is not listed changes nothing."""
 
 _NEW_TURN: Final = frozenset({Trigger.PRESS, Trigger.HEARD, Trigger.RESEND})
 
-_LINKS: Final = {Trigger.LOSE: Link.LOST, Trigger.REST: Link.RESTING, Trigger.CONNECT: Link.CONNECTING}
+_LINKS: Final = {Trigger.LOSE: LinkState.LOST, Trigger.REST: LinkState.RESTING, Trigger.CONNECT: LinkState.CONNECTING}
 
 _ACKNOWLEDGED: Final[dict[str, dict[str, bool]]] = {
     protocol.Action.START_LISTENING: {"listening": True},
@@ -123,7 +123,7 @@ _ACKNOWLEDGED: Final[dict[str, dict[str, bool]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionInfo:
     """The server as the screen shows it: `server` redacted, `kind` hosted, embedded or custom, `rtt_ms` when known.
 
     `stalled`: it has stopped reading what it is sent. `ended_for` says why there is no connection and none is tried:
@@ -152,10 +152,10 @@ class MicrophoneState:
 class SessionState:
     """The whole truth about a conversation at one moment; most fields are those of a `state` line (cli.md)."""
 
-    stage: Stage = Stage.IDLE
-    link: Link = Link.CONNECTING
+    stage: TurnStage = TurnStage.IDLE
+    link: LinkState = LinkState.CONNECTING
     turn: int = 0
-    connection: Connection = field(default_factory=Connection)
+    connection: ConnectionInfo = field(default_factory=ConnectionInfo)
     voice: str = ""
     language: str | None = None
     vad_threshold: int = protocol.DEFAULT_VAD_THRESHOLD
@@ -177,11 +177,11 @@ class SessionState:
     @property
     def phase(self) -> Phase:
         """The one word: talking wins over a lost connection, for the microphone still records."""
-        if self.link is Link.CLOSED:
+        if self.link is LinkState.CLOSED:
             return Phase.ENDED
-        if self.stage is Stage.TALKING:
+        if self.stage is TurnStage.TALKING:
             return Phase.LISTENING
-        if self.link is not Link.UP:
+        if self.link is not LinkState.UP:
             return _UNCONNECTED[self.link]
         if self.paused:
             return Phase.PAUSED
@@ -189,16 +189,16 @@ class SessionState:
 
 
 _UNCONNECTED: Final = {
-    Link.CONNECTING: Phase.CONNECTING,
-    Link.LOST: Phase.RECONNECTING,
-    Link.RESTING: Phase.DISCONNECTED,
+    LinkState.CONNECTING: Phase.CONNECTING,
+    LinkState.LOST: Phase.RECONNECTING,
+    LinkState.RESTING: Phase.DISCONNECTED,
 }
 
 _PHASES: Final = {
-    Stage.IDLE: Phase.READY,
-    Stage.TALKING: Phase.LISTENING,
-    Stage.WAITING: Phase.THINKING,
-    Stage.ANSWERING: Phase.SPEAKING,
+    TurnStage.IDLE: Phase.READY,
+    TurnStage.TALKING: Phase.LISTENING,
+    TurnStage.WAITING: Phase.THINKING,
+    TurnStage.ANSWERING: Phase.SPEAKING,
 }
 
 
@@ -212,7 +212,7 @@ def apply(state: SessionState, event: Trigger | protocol.ServerMessage) -> Sessi
         case protocol.SessionStarted():
             # A session begins listening and not paused, also one that follows a lost connection.
             connection = replace(state.connection, stalled=False, ended_for="")
-            return replace(state, link=Link.UP, listening=True, paused=False, connection=connection)
+            return replace(state, link=LinkState.UP, listening=True, paused=False, connection=connection)
         case protocol.Transcription():
             return _understood(state, event)
         case protocol.Response():
@@ -238,8 +238,8 @@ def joined_reply(so_far: str, text: str) -> str:
 
 def _moved(state: SessionState, trigger: Trigger) -> SessionState:
     if trigger is Trigger.CLOSE:
-        state = replace(state, link=Link.CLOSED)
-    elif trigger in _LINKS and state.link is not Link.CLOSED:
+        state = replace(state, link=LinkState.CLOSED)
+    elif trigger in _LINKS and state.link is not LinkState.CLOSED:
         state = replace(state, link=_LINKS[trigger], connection=replace(state.connection, stalled=False))
     stage = TRANSITIONS[state.stage].get(trigger)
     if stage is None:

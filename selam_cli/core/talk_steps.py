@@ -45,7 +45,7 @@ class Mode(StrEnum):
     """The microphone is open; a press switches the listening of the agent."""
 
 
-class Action(Enum):
+class KeyAction(Enum):
     """What follows from a key."""
 
     START = "start"
@@ -60,7 +60,7 @@ class Action(Enum):
     """The longest utterance is nearly reached."""
 
 
-class Stage(Enum):
+class KeyStage(Enum):
     """Where the key stands."""
 
     IDLE = "idle"
@@ -78,7 +78,7 @@ class Stage(Enum):
 class Step:
     """An action and the monotonic time in seconds at which it holds (of the key itself, where a key caused it)."""
 
-    action: Action
+    action: KeyAction
     at: float
     inferred: bool = False
     """A STOP that was concluded from silence: a RESUME may still take it back."""

@@ -13,7 +13,7 @@ from selam_cli.core.protocol import Action, Connected, Control, ControlAck, Serv
 from selam_cli.engine.link.callbacks import LinkCallbacks
 from selam_cli.engine.link.link import Link
 from selam_cli.engine.link.refusals import connection_failure
-from selam_cli.engine.server_target import Target
+from selam_cli.engine.server_target import ServerTarget
 from selam_cli.errors import SelamError, SessionError
 
 GREETED_WITHIN_S: Final = 12.0
@@ -39,7 +39,7 @@ class Attempt:
         return (time.monotonic() - self.began_at) * 1_000
 
 
-async def attempt(target: Target, settings: Settings) -> Attempt:
+async def attempt(target: ServerTarget, settings: Settings) -> Attempt:
     """Try the server. Never raises for it, and never takes longer than both time-outs and the goodbye."""
     tried = Attempt()
     greeted, up, acknowledged = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -92,11 +92,11 @@ async def _either(running: asyncio.Task[None], event: asyncio.Event, within_s: f
     waiting.cancel()
 
 
-async def _address(target: Target, settings: Settings) -> str:
+async def _address(target: ServerTarget, settings: Settings) -> str:
     return target.handshake_url(settings.voice)
 
 
-def _error(running: asyncio.Task[None], target: Target, *, greeted: bool) -> SelamError:
+def _error(running: asyncio.Task[None], target: ServerTarget, *, greeted: bool) -> SelamError:
     error = running.exception() if running.done() and not running.cancelled() else None
     if isinstance(error, SelamError):
         return error

@@ -12,7 +12,7 @@ from selam_cli.core.push_to_talk import Mode
 from selam_cli.doctor.finding import Finding, ok, skipped, warning
 from selam_cli.doctor.keyboard import raw_keyboard
 from selam_cli.keyboard.key_parser import ALL_FLAGS, as_named
-from selam_cli.keyboard.key_reader import Hearing
+from selam_cli.keyboard.key_reader import KeyReader
 from selam_cli.keyboard.talk_key import Edge
 from selam_cli.tui.key_log import KeyLog, verdict
 
@@ -38,7 +38,7 @@ def listen(log: KeyLog, key: str, stop: threading.Event) -> Outcome:
     Raises NoKeyboard. Blocks for NOBODY_AFTER_S and the time of the hold.
     """
     listener = _Listener(log, key)
-    hearing = Hearing(listener, "")
+    hearing = KeyReader(listener, "")
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     with raw_keyboard(stop) as keyboard:
         keyboard.write(_FLAGS)

@@ -12,7 +12,7 @@ from selam_cli.doctor.attempt import Attempt, attempt
 from selam_cli.doctor.finding import Finding, failed, ok, skipped, warning
 from selam_cli.doctor.reach import way_to
 from selam_cli.engine.embedded_agent import AgentProcess
-from selam_cli.engine.server_target import Target, choose_target
+from selam_cli.engine.server_target import ServerTarget, choose_target
 from selam_cli.errors import AccessRefused, SelamError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def check_server(case: Case) -> AsyncGenerator[Finding, None]:
         yield finding
 
 
-def _which(target: Target) -> Finding:
+def _which(target: ServerTarget) -> Finding:
     told = {
         "hosted": f"Conversations go to the hosted agent, {target.shown}.",
         "embedded": "Conversations go to the embedded agent on this machine.",
@@ -52,7 +52,7 @@ def _which(target: Target) -> Finding:
     return ok("server.address", told)
 
 
-async def _embedded(case: Case, target: Target) -> AsyncGenerator[Finding, None]:
+async def _embedded(case: Case, target: ServerTarget) -> AsyncGenerator[Finding, None]:
     began_at = time.monotonic()
     try:
         agent = await AgentProcess.start()

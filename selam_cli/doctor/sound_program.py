@@ -20,7 +20,7 @@ from selam_cli.core import pcm
 from selam_cli.core.pcm import FlatLine, Samples
 from selam_cli.errors import SelamError
 from selam_cli.sound import devices, microphone, speaker
-from selam_cli.sound.device_watch import Roster, RosterWatch
+from selam_cli.sound.device_watch import DeviceList, RosterWatch
 from selam_cli.sound.files import check_speaker_file
 from selam_cli.sound.voiced import VoiceDetector
 from selam_cli.sound.wav_file import check_not_the_same
@@ -69,7 +69,7 @@ def look(lines: Lines, wish: dict[str, Any]) -> None:
 async def _try_both(lines: Lines, wish: dict[str, Any]) -> None:
     # Files in the place of both are called what they are called; a sound system may be waited for in vain.
     devices_wanted = microphone.is_device(wish["input"]) or speaker.is_device(wish["output"])
-    roster = await _roster() if devices_wanted else Roster()
+    roster = await _roster() if devices_wanted else DeviceList()
     for step, attempt, listed in (
         ("microphone", _try_microphone, roster.inputs),
         ("speaker", _try_speaker, roster.outputs),
@@ -83,19 +83,19 @@ async def _try_both(lines: Lines, wish: dict[str, Any]) -> None:
             lines.tell(step, reason=error.reason, remedy=error.remedy, exit_code=error.exit_code)
 
 
-async def _roster() -> Roster:
+async def _roster() -> DeviceList:
     """Return the devices by their real names: the default one is mostly listed as `default`."""
-    seen: asyncio.Future[Roster | None] = asyncio.get_running_loop().create_future()
+    seen: asyncio.Future[DeviceList | None] = asyncio.get_running_loop().create_future()
 
-    def on_change(roster: Roster | None) -> None:
+    def on_change(roster: DeviceList | None) -> None:
         if not seen.done():
             seen.set_result(roster)
 
     watch = RosterWatch(asyncio.get_running_loop(), on_change)
     try:
-        return await asyncio.wait_for(seen, ROSTER_WITHIN_S) or Roster()
+        return await asyncio.wait_for(seen, ROSTER_WITHIN_S) or DeviceList()
     except TimeoutError:
-        return Roster()
+        return DeviceList()
     finally:
         watch.stop()
 

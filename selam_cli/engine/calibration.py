@@ -15,7 +15,7 @@ from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.pcm import Samples
 from selam_cli.engine.conversation import Conversation
 from selam_cli.engine.reply.player import ReplyPlayer
-from selam_cli.engine.uplink.noise_meter import RoomMeter
+from selam_cli.engine.uplink.noise_meter import NoiseMeter
 
 
 class NeedMicrophone(Protocol):
@@ -39,7 +39,7 @@ class Calibration:
         self._player = player
         self._need_microphone = need_microphone
         self._emit = emit
-        self._room: RoomMeter | None = None
+        self._room: NoiseMeter | None = None
         self._microphone = ""
         self._measuring: asyncio.Task[None] | None = None
         conversation.listen(self._on_moment)
@@ -60,7 +60,7 @@ class Calibration:
             self._measuring.cancel()
 
     async def _measure(self) -> None:
-        capture, self._room = self._conversation.capture, RoomMeter()
+        capture, self._room = self._conversation.capture, NoiseMeter()
         if capture.talking:
             self._room.disturb("you talk")
         self._look_at_speaker()

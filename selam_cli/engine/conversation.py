@@ -21,13 +21,13 @@ from selam_cli.core.conversation.inputs import Input, Surroundings
 from selam_cli.core.conversation.machine import ConversationMachine
 from selam_cli.core.pcm import Samples, loudest_rms
 from selam_cli.core.protocol import Action, ClientMessage, ServerMessage
-from selam_cli.core.session import SessionState, Stage
+from selam_cli.core.session import SessionState, TurnStage
 from selam_cli.engine.effect_runner import EffectRunner
 from selam_cli.engine.link.outbox import AUDIO_AT_MOST_S
 from selam_cli.engine.reply.player import ReplyPlayer
 from selam_cli.engine.uplink.capture import Capture, Recording
 from selam_cli.engine.uplink.delivery import Delivery, Wire
-from selam_cli.engine.uplink.echo_gate import Hearing
+from selam_cli.engine.uplink.echo_gate import EchoGate
 
 
 class Conversation:
@@ -50,7 +50,7 @@ class Conversation:
             on_complete=self._on_complete,
         )
         self._runner = EffectRunner(emit, self._handle, self._delivery, self.capture, player)
-        self.hearing = Hearing(
+        self.hearing = EchoGate(
             settings, player, self._on_block, emit, on_change=lambda names: self.update(processing=names)
         )
         if settings.ptt == "open":
@@ -126,7 +126,7 @@ class Conversation:
 
     def replay(self) -> bool:
         """Play the last reply again; False where there is none, or something else is going on."""
-        if self.state.stage is not Stage.IDLE or not self._player.replay():
+        if self.state.stage is not TurnStage.IDLE or not self._player.replay():
             return False
         self._handle(inputs.Replayed())
         return True

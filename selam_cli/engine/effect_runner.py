@@ -11,8 +11,8 @@ from selam_cli.core.conversation.effects import Effect, Moment
 from selam_cli.core.conversation.inputs import Input
 from selam_cli.core.protocol import AudioEnd
 from selam_cli.engine.reply.player import ReplyPlayer
-from selam_cli.engine.reply.reporter import ReplyCourse
-from selam_cli.engine.reply.slicer import InSlices, NoMore, Slice
+from selam_cli.engine.reply.reporter import ReplyReporter
+from selam_cli.engine.reply.slicer import ChunkSlicer, NoMore, Slice
 from selam_cli.engine.uplink.capture import Capture, Recording
 from selam_cli.engine.uplink.delivery import Delivery
 from selam_cli.sound.cues import Cue
@@ -35,8 +35,8 @@ class EffectRunner:
         self._delivery = delivery
         self._capture = capture
         self._player = player
-        self._reply = ReplyCourse(player, emit)
-        self._slices = InSlices(self._on_slice)
+        self._reply = ReplyReporter(player, emit)
+        self._slices = ChunkSlicer(self._on_slice)
         self._cue_with_first_sound: Cue | None = None
         self.listeners: list[Callable[[Moment], None]] = []
         self.recordings: dict[int, Recording] = {}

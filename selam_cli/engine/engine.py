@@ -21,20 +21,20 @@ from selam_cli.config.user_path import expanded_name
 from selam_cli.core import catalog, events, protocol
 from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.protocol import Action, MalformedPayload, ServerMessage, StartSession
-from selam_cli.core.session import Connection, SessionState, Stage
+from selam_cli.core.session import ConnectionInfo, SessionState, TurnStage
 from selam_cli.credentials.handshake import Credentials
 from selam_cli.engine.calibration import Calibration
 from selam_cli.engine.conversation import Conversation
-from selam_cli.engine.devices.devices import Devices
+from selam_cli.engine.devices.devices import AudioDevices
 from selam_cli.engine.embedded_agent import AgentProcess
 from selam_cli.engine.lines.commands import Command, Verb
 from selam_cli.engine.lines.event_log import EventLog
-from selam_cli.engine.lines.text_throttle import CalmTexts
+from selam_cli.engine.lines.text_throttle import TextThrottle
 from selam_cli.engine.link.callbacks import LinkCallbacks
 from selam_cli.engine.link.link import Link
 from selam_cli.engine.link.refusals import SessionOver
 from selam_cli.engine.reply.player import ReplyPlayer
-from selam_cli.engine.server_target import Target
+from selam_cli.engine.server_target import ServerTarget
 from selam_cli.errors import AccessRefused, DeviceError, SelamError, ServiceError, UsageFault
 from selam_cli.net.tunnel import ProxyRefused
 from selam_cli.sound.stalled import ANSWER_WITHIN_S, no_answer
@@ -54,7 +54,7 @@ class VoiceEngine:
     def __init__(
         self,
         settings: Settings,
-        target: Target,
+        target: ServerTarget,
         emit: Emit,
         *,
         player: ReplyPlayer | None = None,
@@ -64,7 +64,7 @@ class VoiceEngine:
         """`with_devices` False: sound comes through `conversation.capture` and goes nowhere (`ask`)."""
         self._settings = settings
         self._target = target
-        self._emit = emit = CalmTexts(EventLog(emit))
+        self._emit = emit = TextThrottle(EventLog(emit))
         self._attempts = attempts
         self._with_devices = with_devices
         self._player = player or ReplyPlayer()
@@ -87,7 +87,7 @@ class VoiceEngine:
         self._restart_wanted = False
         self._switching = False
         state = SessionState(
-            connection=Connection(server=target.shown, kind=target.kind),
+            connection=ConnectionInfo(server=target.shown, kind=target.kind),
             voice=settings.voice,
             language=settings.language,
             vad_threshold=settings.vad_threshold,
@@ -96,7 +96,7 @@ class VoiceEngine:
         )
         self.conversation = Conversation(settings, state, emit, self._player)
         self.conversation.listen(self._on_moment)
-        self.devices = Devices(self.conversation, self._player, emit, settings)
+        self.devices = AudioDevices(self.conversation, self._player, emit, settings)
         self._calibration = Calibration(self.conversation, self._player, self.devices.need_microphone, emit)
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -496,10 +496,10 @@ class VoiceEngine:
         self._switching = False
         if self._quit.is_set():
             return
-        self._target = Target("embedded", "")
+        self._target = ServerTarget("embedded", "")
         self._failure = None
         self._status = 0
-        self.conversation.update(connection=Connection(server=self._target.shown, kind="embedded"))
+        self.conversation.update(connection=ConnectionInfo(server=self._target.shown, kind="embedded"))
         self._connect_again()
 
     def _tell_level(self) -> None:
@@ -520,7 +520,7 @@ class VoiceEngine:
 
     def _restart_if_idle(self) -> None:
         self._restarting = None
-        if not self._restart_wanted or self._link is None or self.conversation.state.stage is not Stage.IDLE:
+        if not self._restart_wanted or self._link is None or self.conversation.state.stage is not TurnStage.IDLE:
             return
         self._restart_wanted = False
         if self.conversation.state.connection.ended_for:

@@ -18,7 +18,7 @@ _SOCKET_IO: Final = "socket.io"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ServerTarget:
     """A server: `url` as the user gave it, `kind` hosted, embedded or custom, and what it is given to let us in.
 
     An embedded agent's address is known only when it has started, so its `url` is empty until then.
@@ -64,21 +64,21 @@ def socketio_path(url: str) -> str:
     return f"{path}/{_SOCKET_IO}".lstrip("/")
 
 
-def choose_target(settings: Settings, credentials: Credentials) -> Target:
+def choose_target(settings: Settings, credentials: Credentials) -> ServerTarget:
     """Choose by cli.md: `--local`, else the given server, else the hosted one where a key is known, else embedded.
 
     Raises UsageFault where a key would go to another host in plain text, or the address is none.
     """
     if settings.local or (settings.server is None and credentials.api_key is None):
-        return Target("embedded", "", replace(credentials, api_key=None, token=None))
+        return ServerTarget("embedded", "", replace(credentials, api_key=None, token=None))
     if settings.server is None:
-        return Target("hosted", HOSTED_SERVER, credentials)
-    target = Target("custom", settings.server, credentials)
+        return ServerTarget("hosted", HOSTED_SERVER, credentials)
+    target = ServerTarget("custom", settings.server, credentials)
     _check(target, insecure=settings.insecure)
     return target
 
 
-def _check(target: Target, *, insecure: bool) -> None:
+def _check(target: ServerTarget, *, insecure: bool) -> None:
     remedy = "Give an address such as wss://voice.example.org or ws://127.0.0.1:8765."
     try:
         parts = urlsplit(target.url)

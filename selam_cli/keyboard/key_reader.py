@@ -100,7 +100,7 @@ class KeyboardGone(events.Event, bubble=False):
     """No key will come any more: the terminal is gone."""
 
 
-class Hearing:
+class KeyReader:
     """What a driver reads, heard: the listener is told, and what is left for the screen comes back.
 
     Its methods but `ask_for_releases` and `take_back` are called by the thread that reads the keyboard.

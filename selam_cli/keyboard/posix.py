@@ -24,7 +24,7 @@ from textual.events import Key
 from textual.message import Message
 
 from selam_cli.keyboard.key_parser import ASK_FOR_ALL
-from selam_cli.keyboard.key_reader import Hearing, KeyboardGone, KeyListener
+from selam_cli.keyboard.key_reader import KeyboardGone, KeyListener, KeyReader
 from selam_cli.keyboard.surroundings import tells_mouse
 from selam_cli.procs.standard_output import READABLE_IN_CELLS, make_readable
 
@@ -44,7 +44,7 @@ class PosixKeyboardDriver(LinuxDriver):
             # Textual draws on the standard error, which may be kept in a file; the screen belongs on the terminal.
             self._file = sys.__stdout__
         make_readable(self._file, errors=READABLE_IN_CELLS)
-        self._hearing = Hearing(self.listener, ASK_FOR_ALL)
+        self._hearing = KeyReader(self.listener, ASK_FOR_ALL)
         self._hearing.ask_if_room = self._write_if_room
         self._modes: list[Any] | None = None
         self._running = self._suspended = self._interrupted = False

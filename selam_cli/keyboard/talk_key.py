@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 
 from selam_cli.core.key_rhythm import RESUME_WITHIN_S
-from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
+from selam_cli.core.push_to_talk import KeyAction, Mode, PushToTalk, Step
 from selam_cli.core.session import Phase
 from selam_cli.keyboard.key_parser import as_named
 
@@ -295,15 +295,15 @@ class TalkKey:
 
     def _command(self, step: Step) -> tuple[str, str] | None:
         match step.action:
-            case Action.START:
+            case KeyAction.START:
                 return "press", f"{step.at:.6f}"
-            case Action.RESUME:
+            case KeyAction.RESUME:
                 return "press", "resume"
-            case Action.STOP:
+            case KeyAction.STOP:
                 return "release", _release(step)
-            case Action.TOGGLE:
+            case KeyAction.TOGGLE:
                 return "listen", "off" if self._listening else "on"
-            case Action.LATCH | Action.WARN:
+            case KeyAction.LATCH | KeyAction.WARN:
                 return None
 
 

@@ -14,7 +14,7 @@ import time
 from typing import Any, Final
 
 from selam_cli.keyboard.key_parser import ASK_FOR_ALL
-from selam_cli.keyboard.key_reader import Hearing, KeyListener
+from selam_cli.keyboard.key_reader import KeyListener, KeyReader
 
 # ruff: noqa: E402  # the line below is for the type checker: what follows exists on Windows only
 assert sys.platform == "win32"  # noqa: S101
@@ -39,7 +39,7 @@ class WindowsKeyboardDriver(WindowsDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self.hearing = Hearing(self.listener, ASK_FOR_ALL)
+        self.hearing = KeyReader(self.listener, ASK_FOR_ALL)
 
     def start_application_mode(self) -> None:
         """Begin, as Textual does, then put a reader that hears in its reader's place, and ask for event types."""

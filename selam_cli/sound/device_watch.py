@@ -43,7 +43,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Roster:
+class DeviceList:
     """All devices of the system."""
 
     inputs: Listed = Listed()
@@ -56,7 +56,7 @@ class RosterWatch:
     Where miniaudio is missing, and on a Linux without PulseAudio or PipeWire, there is no roster, and it never calls.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_change: Callable[[Roster | None], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_change: Callable[[DeviceList | None], None]) -> None:
         self._loop = loop
         self._on_change = on_change
         self._over = threading.Event()
@@ -72,7 +72,7 @@ class RosterWatch:
             eyes = _Eyes()
         except ImportError:
             return
-        seen: Roster | None = None
+        seen: DeviceList | None = None
         while not self._over.is_set():
             roster = eyes.look()
             if roster != seen:
@@ -83,7 +83,7 @@ class RosterWatch:
                     return  # the loop is closed: the program is leaving
             self._over.wait(LOOK_EVERY_S)
 
-    def _tell(self, roster: Roster | None) -> None:
+    def _tell(self, roster: DeviceList | None) -> None:
         if not self._over.is_set():
             self._on_change(roster)
 
@@ -100,7 +100,7 @@ class _Eyes:
         self._mini = mini_system
         self._system: mini_system.SoundSystem | None = None
 
-    def look(self) -> Roster | None:
+    def look(self) -> DeviceList | None:
         try:
             if self._system is None:
                 # ALSA knows no default device and no real names.
@@ -109,7 +109,7 @@ class _Eyes:
         except self._error:
             self._system = None
             return None
-        return Roster(_listed(inputs), _listed(outputs))
+        return DeviceList(_listed(inputs), _listed(outputs))
 
 
 def _listed(entries: list[Entry]) -> Listed:

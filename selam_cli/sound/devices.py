@@ -19,7 +19,7 @@ BACKEND_VARIABLE: Final = "SELAM_SOUND"
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class AudioDevice:
     """A microphone or a speaker. `number` is how a person may name it; it holds for this moment's list only."""
 
     number: int
@@ -58,12 +58,12 @@ def backends() -> list[ModuleType]:
     return found
 
 
-def list_devices() -> list[Device]:
+def list_devices() -> list[AudioDevice]:
     """Return all devices: the microphones as the first library that finds any lists them, the speakers likewise."""
     return [device for direction in ("input", "output") for _, device in _candidates(direction)]
 
 
-def find_device(spec: str | None, direction: Direction, *, no_monitor: bool = False) -> tuple[ModuleType, Device]:
+def find_device(spec: str | None, direction: Direction, *, no_monitor: bool = False) -> tuple[ModuleType, AudioDevice]:
     """Return the device that is meant and the module that opens it.
 
     `spec` is None for the default one, a number, or a part of a name; of a monitor, the whole name. Raises DeviceError
@@ -111,7 +111,7 @@ def _default(candidates: list[_Candidate]) -> _Candidate:
     return (on_server or microphones or candidates)[0]
 
 
-def _not_found(spec: str, direction: Direction, listed: list[Device]) -> DeviceError:
+def _not_found(spec: str, direction: Direction, listed: list[AudioDevice]) -> DeviceError:
     microphones = [device for device in listed if not device.monitor]
     names = ", ".join(f"{device.number} {device.name}" for device in (microphones or listed)[:6])
     remedy = "See selam-voice devices."
@@ -139,7 +139,7 @@ def no_device(direction: Direction) -> DeviceError:
 
 
 _WORDS: Final = {"input": "microphone", "output": "speaker"}
-_Candidate = tuple[ModuleType, Device]
+_Candidate = tuple[ModuleType, AudioDevice]
 
 
 def _candidates(direction: Direction) -> list[_Candidate]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
-from selam_cli.sound.devices import Device, Direction
+from selam_cli.sound.devices import AudioDevice, Direction
 from selam_cli.sound.mini_system import Entry, SoundSystem, ask_nothing, on_sound_server
 from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, silence
 
@@ -39,7 +39,7 @@ def library_version() -> str:
     return f"miniaudio {miniaudio.lib_version()}"
 
 
-def list_devices() -> list[Device]:
+def list_devices() -> list[AudioDevice]:
     """Return what miniaudio finds now, the system's choice first: it goes along when another device is chosen.
 
     The library converts rates and channels itself, so each is listed with those that we ask for.
@@ -48,16 +48,16 @@ def list_devices() -> list[Device]:
     return [] if found is None or not (found.inputs or found.outputs) else _devices(found)
 
 
-def server_devices() -> list[Device]:
+def server_devices() -> list[AudioDevice]:
     """Return what the sound server of a Linux desktop knows, its choice first; nothing where there is no server."""
     backends = on_sound_server()
     found = None if backends is None else _found_through(backends)
     return [] if found is None else _devices(found)
 
 
-def _devices(found: _Found) -> list[Device]:
+def _devices(found: _Found) -> list[AudioDevice]:
     """Return the devices by numbers: for each direction the default one, microphones or speakers, and monitors."""
-    listed: list[Device] = []
+    listed: list[AudioDevice] = []
     rates: tuple[tuple[Direction, int, list[Entry]], ...] = (
         ("input", WIRE_RATE_HZ, found.inputs),
         ("output", OUTPUT_RATE_HZ, found.outputs),
@@ -70,12 +70,12 @@ def _devices(found: _Found) -> list[Device]:
             *((entry.name, entry.is_monitor) for entry in in_order),
         ):
             is_default = not listed or listed[-1].direction != direction
-            listed.append(Device(len(listed), name, direction, 1, rate_hz, found.backend, is_default, monitor))
+            listed.append(AudioDevice(len(listed), name, direction, 1, rate_hz, found.backend, is_default, monitor))
     return listed
 
 
 def open_input(
-    device: Device,
+    device: AudioDevice,
     on_samples: OnSamples,
     on_lost: Callable[[str], None],
     loop: asyncio.AbstractEventLoop,
@@ -85,7 +85,7 @@ def open_input(
 
 
 def open_output(
-    device: Device,
+    device: AudioDevice,
     make_pull: Callable[[int], Pull],
     on_lost: Callable[[str], None],
     loop: asyncio.AbstractEventLoop,
@@ -117,7 +117,7 @@ def _found_through(backends: list[miniaudio.Backend] | None) -> _Found | None:
         return None
 
 
-def _device_id(device: Device) -> Any:
+def _device_id(device: AudioDevice) -> Any:
     """Return the library's own id; None means the default device. Raises MiniaudioError for one that is gone."""
     if device.is_default:
         return None
@@ -129,7 +129,7 @@ def _device_id(device: Device) -> Any:
     raise miniaudio.MiniaudioError("the device is gone")
 
 
-def _backends(device: Device) -> list[miniaudio.Backend] | None:
+def _backends(device: AudioDevice) -> list[miniaudio.Backend] | None:
     """Open a device through what it was found through, also when the sound server dies between the two."""
     return [miniaudio.Backend.PULSEAUDIO] if device.host_api == "PulseAudio" else None
 
@@ -155,7 +155,7 @@ class _Input:
 
     def __init__(
         self,
-        device: Device,
+        device: AudioDevice,
         on_samples: OnSamples,
         on_lost: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
@@ -206,7 +206,7 @@ class _Output:
 
     def __init__(
         self,
-        device: Device,
+        device: AudioDevice,
         make_pull: Callable[[int], Pull],
         on_lost: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,

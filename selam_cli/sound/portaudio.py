@@ -25,7 +25,7 @@ except Exception as failure:
 from selam_cli.core.monitors import is_monitor
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
-from selam_cli.sound.devices import Device
+from selam_cli.sound.devices import AudioDevice
 from selam_cli.sound.portaudio_threads import LostThreads, close, started
 from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, mixed_down, silence
 
@@ -56,7 +56,7 @@ def follows_default() -> bool:
     return sys.platform.startswith("linux")
 
 
-def list_devices() -> list[Device]:
+def list_devices() -> list[AudioDevice]:
     """Return what PortAudio found when it started."""
     try:
         if not sounddevice.query_devices():
@@ -66,7 +66,7 @@ def list_devices() -> list[Device]:
     except sounddevice.PortAudioError:
         return []
     default_input, default_output = sounddevice.default.device
-    devices: list[Device] = []
+    devices: list[AudioDevice] = []
     for number, entry in enumerate(found):
         host_api = str(apis[entry["hostapi"]]["name"])
         rate_hz = round(entry["default_samplerate"])
@@ -74,15 +74,17 @@ def list_devices() -> list[Device]:
         if entry["max_input_channels"] > 0:
             channels = entry["max_input_channels"]
             is_default = number == default_input
-            devices.append(Device(number, name, "input", channels, rate_hz, host_api, is_default, is_monitor(name)))
+            devices.append(
+                AudioDevice(number, name, "input", channels, rate_hz, host_api, is_default, is_monitor(name))
+            )
         if entry["max_output_channels"] > 0:
             channels = entry["max_output_channels"]
-            devices.append(Device(number, name, "output", channels, rate_hz, host_api, number == default_output))
+            devices.append(AudioDevice(number, name, "output", channels, rate_hz, host_api, number == default_output))
     return devices
 
 
 def open_input(
-    device: Device,
+    device: AudioDevice,
     on_samples: OnSamples,
     on_lost: Callable[[str], None],
     loop: asyncio.AbstractEventLoop,
@@ -92,7 +94,7 @@ def open_input(
 
 
 def open_output(
-    device: Device,
+    device: AudioDevice,
     make_pull: Callable[[int], Pull],
     on_lost: Callable[[str], None],
     loop: asyncio.AbstractEventLoop,
@@ -105,7 +107,7 @@ def open_output(
     return _Output(device, make_pull, on_lost, loop, thread)
 
 
-def _attempts(device: Device, first_hz: int, channels_in_order: tuple[int, int]) -> list[tuple[int, int]]:
+def _attempts(device: AudioDevice, first_hz: int, channels_in_order: tuple[int, int]) -> list[tuple[int, int]]:
     """Return the rates and channels to try, in the order that audio practice favours: the system resamples well.
 
     Last come all of the device's channels at once, for hardware that gives no less.
@@ -118,7 +120,7 @@ def _attempts(device: Device, first_hz: int, channels_in_order: tuple[int, int])
 class _Input:
     def __init__(
         self,
-        device: Device,
+        device: AudioDevice,
         on_samples: OnSamples,
         on_lost: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
@@ -170,7 +172,7 @@ class _Input:
 class _Output:
     def __init__(
         self,
-        device: Device,
+        device: AudioDevice,
         make_pull: Callable[[int], Pull],
         on_lost: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,

@@ -24,7 +24,7 @@ from textual.screen import Screen
 from selam_cli.core import events
 from selam_cli.core.outside_text import variable
 from selam_cli.core.plain_text import plain, plain_line
-from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
+from selam_cli.core.push_to_talk import KeyAction, Mode, PushToTalk, Step
 from selam_cli.core.redaction import Redactor, secrets_of_environment
 from selam_cli.core.session import Phase
 from selam_cli.keyboard.drivers import driver_class
@@ -327,7 +327,7 @@ class SelamScreen(TimelyApp):
         self._inbox.put(CommandSent(verb, argument))
 
     def _talk_changed(self, key: TalkKey, step: Step | None) -> None:
-        nearly_over = step is not None and step.action is Action.WARN
+        nearly_over = step is not None and step.action is KeyAction.WARN
         self._inbox.put(TalkKeyChanged(key.talking, key.latched, key.release_told, nearly_over))
 
     def _on_unattended(self, why: str) -> None:

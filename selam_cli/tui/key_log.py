@@ -10,7 +10,7 @@ from typing import Final
 
 from selam_cli.core.key_rhythm import Rhythm
 from selam_cli.core.plain_text import plain_line
-from selam_cli.core.push_to_talk import Mode, PushToTalk, Stage, Step
+from selam_cli.core.push_to_talk import KeyStage, Mode, PushToTalk, Step
 from selam_cli.core.repeat_pairs import NO_FINGER_S, RepeatPairs, Way
 from selam_cli.keyboard.key_parser import as_named
 from selam_cli.keyboard.multiplexer import may_be_far
@@ -96,7 +96,7 @@ class KeyLog:
     @property
     def taps_only(self) -> bool:
         """Whether a press was waited out in vain: no repeat came."""
-        return self._machine.stage is Stage.LATCHED and self.rhythm.interval is None and not self.release_told
+        return self._machine.stage is KeyStage.LATCHED and self.rhythm.interval is None and not self.release_told
 
     def on_read(self, text: str) -> None:
         """This was read; the events that follow were made of it."""

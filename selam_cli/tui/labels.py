@@ -10,7 +10,7 @@ from selam_cli.core.catalog import LANGUAGES
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import Action
 from selam_cli.core.push_to_talk import Mode
-from selam_cli.core.session import Connection, Phase
+from selam_cli.core.session import ConnectionInfo, Phase
 from selam_cli.tui.state import ScreenState, TalkView
 
 SYMBOLS: Final = {
@@ -71,7 +71,7 @@ def opening(state: ScreenState) -> bool:
     return state.phase is Phase.LISTENING and state.session.microphone.opening
 
 
-def connection_name(connection: Connection) -> str:
+def connection_name(connection: ConnectionInfo) -> str:
     """Name a server: its kind, its address without the scheme, and the round trip where it is known."""
     parts = [plain_line(connection.kind)]
     if connection.kind != "embedded":

@@ -12,7 +12,7 @@ from selam_cli.core import events
 from selam_cli.core.plain_text import plain_line
 from selam_cli.core.protocol import Action
 from selam_cli.core.push_to_talk import Mode
-from selam_cli.core.session import Connection, MicrophoneState, Phase
+from selam_cli.core.session import ConnectionInfo, MicrophoneState, Phase
 from selam_cli.tui.options import ScreenOptions
 
 SILENT: Final = events.Level(input_dbfs=-90.0, peak_dbfs=-90.0, clipped=False, output_dbfs=-90.0)
@@ -129,7 +129,7 @@ def first_state(options: ScreenOptions) -> ScreenState:
     session = events.StateChanged(
         phase=Phase.CONNECTING,
         turn=0,
-        connection=Connection(),
+        connection=ConnectionInfo(),
         voice=options.voice,
         language=options.language,
         vad_threshold=options.vad_threshold,
@@ -192,7 +192,7 @@ def _with_engine(state: ScreenState, change: EngineExited | EngineRestarted) -> 
     if isinstance(change, EngineExited):
         return replace(state, exit_status=change.status, level=SILENT)
     session = replace(
-        state.session, phase=Phase.CONNECTING, connection=Connection(), queued_seconds=0.0, kept_seconds=0.0
+        state.session, phase=Phase.CONNECTING, connection=ConnectionInfo(), queued_seconds=0.0, kept_seconds=0.0
     )
     return replace(
         state, session=session, exit_status=None, fatal=None, reconnecting=None, lost_since=None, listening_since=None,

@@ -9,11 +9,11 @@ import pytest
 from selam_cli.agent.echo_responder import EchoDialogue
 from selam_cli.agent.pipeline import NO_MODEL, Engines, Pipeline
 from selam_cli.agent.providers import Heard, Message
-from selam_cli.agent.responder import EngineFault, Sentence, Speech, Understood, Utterance
+from selam_cli.agent.responder import EngineFault, Sentence, Speech, SpokenAudio, Understood
 from selam_cli.core.protocol import ErrorReport, Response, StartSession
 from tests.support.jumping_clock import on_a_jumping_clock
 
-SAID = Utterance(bytes(32_000))
+SAID = SpokenAudio(bytes(32_000))
 
 
 class Ears:

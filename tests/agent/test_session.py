@@ -7,7 +7,7 @@ import pytest
 
 from selam_cli.agent.reply import CHUNK_BYTES
 from selam_cli.agent.responder import EngineFault, Sentence, Speech, Understood
-from selam_cli.agent.session import Conversation
+from selam_cli.agent.session import AgentSession
 from selam_cli.core.protocol import (
     Action,
     AudioChunk,
@@ -88,7 +88,7 @@ class Session:
     def __init__(self, *parts, words=("hello",), metrics=None):
         self.responder = Scripted(*parts, words=words)
         self.said = []
-        self.conversation = Conversation(StartSession("mekdes"), self.responder, self.on_message, metrics)
+        self.conversation = AgentSession(StartSession("mekdes"), self.responder, self.on_message, metrics)
         self._news = asyncio.Event()
 
     def on_message(self, message):

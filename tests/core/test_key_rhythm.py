@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from selam_cli.core.key_rhythm import CALM_AFTER, LONGEST_SILENCE_S, RESUME_WITHIN_S, SILENCE_S, Rhythm
-from selam_cli.core.push_to_talk import Action, Mode, PushToTalk
+from selam_cli.core.push_to_talk import KeyAction, Mode, PushToTalk
 from tests.support.key_player import keyboard
 from tests.support.typist import Tcp, Typist
 
-START, STOP, RESUME, LATCH, TOGGLE, WARN = Action
+START, STOP, RESUME, LATCH, TOGGLE, WARN = KeyAction
 
 
 @pytest.mark.parametrize("interval", [0.3, 0.5, 0.7])

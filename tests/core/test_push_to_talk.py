@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Stage, Step
+from selam_cli.core.push_to_talk import KeyAction, KeyStage, Mode, PushToTalk, Step
 from selam_cli.core.repeat_pairs import LONGEST_CUT_S
 from tests.support.key_player import Keyboard, keyboard
 from tests.support.typist import Typist
 
-START, STOP, RESUME, LATCH, TOGGLE, WARN = Action
+START, STOP, RESUME, LATCH, TOGGLE, WARN = KeyAction
 SOAK = os.environ.get("SELAM_SOAK") == "1"
 
 
@@ -27,7 +27,7 @@ def test_a_hold_ends_with_its_release():
     keys.repeat(1.5)
     keys.release(2.0)
     assert keys.steps == [Step(START, 1.0), Step(STOP, 2.0)]
-    assert keys.machine.stage is Stage.IDLE
+    assert keys.machine.stage is KeyStage.IDLE
 
 
 def test_a_tap_latches_and_the_next_press_stops():
@@ -475,17 +475,17 @@ def test_whatever_the_keys_no_microphone_stays_open_without_a_key_a_latch_or_ope
         for step in keys.steps[seen:]:
             assert step.at <= now
             match step.action:
-                case Action.START:
+                case KeyAction.START:
                     assert not talking
                     talking, started = True, step.at
-                case Action.RESUME:
+                case KeyAction.RESUME:
                     assert not talking
                     talking = True
-                case Action.STOP:
+                case KeyAction.STOP:
                     assert talking
                     assert step.at - started <= 12.001
                     talking = False
-                case Action.LATCH | Action.WARN:
+                case KeyAction.LATCH | KeyAction.WARN:
                     assert talking
         seen = len(keys.steps)
         assert keys.machine.talking is talking

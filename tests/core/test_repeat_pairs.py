@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
+from selam_cli.core.push_to_talk import KeyAction, Mode, PushToTalk, Step
 from selam_cli.core.repeat_pairs import CUT_S, LONGEST_CUT_S, Way
 from tests.support.key_player import Keyboard, keyboard
 
-START, STOP, RESUME, LATCH, TOGGLE, WARN = Action
+START, STOP, RESUME, LATCH, TOGGLE, WARN = KeyAction
 PAIRS = pytest.mark.parametrize("second", ["repeat", "press"])
 """How the second half of a repeat is told: Konsole's own way, and its other one on X11."""
 

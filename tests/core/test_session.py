@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selam_cli.core import protocol
-from selam_cli.core.session import Link, Phase, SessionState, Stage, Trigger, apply, joined_reply
+from selam_cli.core.session import LinkState, Phase, SessionState, Trigger, TurnStage, apply, joined_reply
 
 
 def after(*events, state=None):
@@ -88,7 +88,7 @@ def test_a_refused_action_changes_nothing():
 
 def test_a_session_after_a_loss_listens_and_is_not_paused():
     state = after(STARTED, protocol.ControlAck("pause"), protocol.ControlAck("stop_listening"), Trigger.LOSE, STARTED)
-    assert (state.paused, state.listening, state.link) == (False, True, Link.UP)
+    assert (state.paused, state.listening, state.link) == (False, True, LinkState.UP)
 
 
 @given(st.lists(st.sampled_from([*Trigger, STARTED, protocol.Response("a"), protocol.Transcription("b")]), max_size=40))
@@ -100,5 +100,5 @@ def test_no_row_of_events_breaks_the_table(events):
         assert state.phase in Phase
         assert state.turn - before.turn in {0, 1}
         if event is Trigger.CLOSE:
-            assert state.stage is Stage.IDLE
+            assert state.stage is TurnStage.IDLE
             assert state.phase is Phase.ENDED

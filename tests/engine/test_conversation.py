@@ -198,7 +198,7 @@ async def test_a_discarded_utterance_is_not_finished_and_its_answer_is_not_playe
         await user.until(events.ErrorRaised)
         assert len(server.audio) == sent
     assert not user.of(events.Transcription, events.Response, events.Audio, events.AudioEnd)
-    assert user.of(events.Utterance) == [events.Utterance(1, "discarded", 0.5)]
+    assert user.of(events.UtteranceOutcome) == [events.UtteranceOutcome(1, "discarded", 0.5)]
     assert user.of(events.TurnEnded) == [events.TurnEnded(1, "discarded")]
 
 
@@ -212,7 +212,7 @@ async def test_what_was_said_before_the_session_stood_is_sent_when_it_stands(ser
         await server.send(protocol.SessionStarted("late"))
         await server.until(lambda: len(speech_of(server)) >= len(said) * 2)
     assert speech_of(server) == said.tobytes()
-    assert user.of(events.Utterance)[0].outcome == "sent"
+    assert user.of(events.UtteranceOutcome)[0].outcome == "sent"
 
 
 async def test_an_utterance_cut_by_a_lost_connection_is_sent_again_whole(server):
@@ -228,11 +228,11 @@ async def test_an_utterance_cut_by_a_lost_connection_is_sent_again_whole(server)
         user.say(said[8_000:])
         user.do("release")
         user.engine.conversation.capture.end_now()
-        await user.until(events.Utterance)
+        await user.until(events.UtteranceOutcome)
         await server.until(lambda: not any(server.audio[-32_000:]))
     again = [message.audio for _, message in server.received[first_session:] if isinstance(message, AudioChunk)]
     assert b"".join(again)[: len(said) * 2] == said.tobytes()
-    assert user.of(events.Utterance) == [events.Utterance(1, "resent", 1.0)]
+    assert user.of(events.UtteranceOutcome) == [events.UtteranceOutcome(1, "resent", 1.0)]
     assert events.Connected in [type(event) for event in user.told if getattr(event, "again", False)]
 
 
@@ -246,7 +246,7 @@ async def test_after_a_long_loss_the_utterance_is_kept_until_resend(server):
         user.utter(said)
         server.starts = True
         user.do("retry")
-        await user.until(events.Utterance, lambda event: event.outcome == "kept")
+        await user.until(events.UtteranceOutcome, lambda event: event.outcome == "kept")
         assert not server.audio
         user.do("resend")
         await server.until(lambda: len(speech_of(server)) >= len(said) * 2)
@@ -262,7 +262,7 @@ async def test_of_two_utterances_spoken_offline_none_is_lost(server):
         await user.until(events.Connected)
         user.utter(first)
         user.utter(second)
-        assert user.of(events.Utterance) == [events.Utterance(1, "kept", 0.5)]
+        assert user.of(events.UtteranceOutcome) == [events.UtteranceOutcome(1, "kept", 0.5)]
         await server.send(protocol.SessionStarted("late"))
         await server.until(lambda: len(speech_of(server)) >= len(second) * 2)
         await answer(server)
@@ -270,7 +270,7 @@ async def test_of_two_utterances_spoken_offline_none_is_lost(server):
         user.do("resend")
         await server.until(lambda: first.tobytes() in server.audio)
     assert server.audio.startswith(second.tobytes())
-    assert [event.outcome for event in user.of(events.Utterance)] == ["kept", "sent", "sent"]
+    assert [event.outcome for event in user.of(events.UtteranceOutcome)] == ["kept", "sent", "sent"]
 
 
 async def test_what_was_never_delivered_is_accounted_for_at_the_end(server):
@@ -279,7 +279,7 @@ async def test_what_was_never_delivered_is_accounted_for_at_the_end(server):
         await user.until(events.Connected)
         user.utter(tone(0.5))
         user.utter(tone(0.4))
-    assert [(event.outcome, event.seconds) for event in user.of(events.Utterance)] == [
+    assert [(event.outcome, event.seconds) for event in user.of(events.UtteranceOutcome)] == [
         ("kept", 0.5), ("discarded", 0.4), ("discarded", 0.5),
     ]  # fmt: skip
 
@@ -293,7 +293,7 @@ async def test_escape_within_the_release_tail_takes_the_utterance_back(server):
         user.do("interrupt")
         await server.until(lambda: server.actions[-2:] == ["stop_listening", "start_listening"])
     assert user.of(events.TurnEnded) == [events.TurnEnded(1, "discarded")]
-    assert user.of(events.Utterance) == [events.Utterance(1, "discarded", 0.3)]
+    assert user.of(events.UtteranceOutcome) == [events.UtteranceOutcome(1, "discarded", 0.3)]
 
 
 async def test_a_press_within_the_release_tail_goes_on_with_the_turn(server):
@@ -514,7 +514,7 @@ async def test_leaving_in_mid_utterance_accounts_for_it_and_ends_the_session(ser
         await user.until(events.SessionStarted)
         user.do("press")
         user.say(tone(0.4))
-    assert user.of(events.Utterance) == [events.Utterance(1, "discarded", 0.4)]
+    assert user.of(events.UtteranceOutcome) == [events.UtteranceOutcome(1, "discarded", 0.4)]
     assert server.received[-2][0] == "end_session" or ("end_session", protocol.EndSession()) in server.received
     assert isinstance(user.told[-1], events.SessionEnded)
     assert user.told[-1].status == "ended"
@@ -553,7 +553,7 @@ async def test_a_key_that_is_never_let_go_is_let_go_for_the_user(server):
         await user.until(events.SessionStarted)
         user.do("press")
         user.say(tone(6.0))
-        await user.until(events.Utterance)
+        await user.until(events.UtteranceOutcome)
         await answer(server)
         await user.until(events.TurnEnded)
     assert user.of(events.Notice)[0].code == "too_long"
@@ -584,7 +584,7 @@ async def test_who_asks_twice_for_the_embedded_agent_gets_one_session_with_it(se
         await user.until(events.SessionStarted, count=2)
         user.do("retry")
         user.utter(tone(0.2))
-        await user.until(events.Utterance)
+        await user.until(events.UtteranceOutcome)
     assert len(user.of(events.SessionStarted)) == 2
     assert [event.server for event in user.of(events.Connecting)][1:] == ["embedded agent"]
 
@@ -608,7 +608,7 @@ async def test_an_embedded_agent_that_dies_is_started_again():
         os.kill(user.engine._agent.pid, signal.SIGKILL)
         await user.until(events.SessionStarted, count=2)
         user.utter(tone(0.2))
-        await user.until(events.Utterance)
+        await user.until(events.UtteranceOutcome)
 
 
 async def test_many_turns_leave_no_task_behind(server):

@@ -155,5 +155,5 @@ async def test_escape_within_the_window_of_an_inferred_release_throws_all_of_it_
         user.do("interrupt")
         line.hear_until(2.0)
         await user.until(events.ControlAck, lambda event: event.action == "start_listening")
-    assert [event.outcome for event in user.of(events.Utterance)] == ["discarded"]
+    assert [event.outcome for event in user.of(events.UtteranceOutcome)] == ["discarded"]
     assert server.actions == ["interrupt", "stop_listening", "start_listening"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from selam_cli.core import events
 from selam_cli.core.events import from_line, to_line
-from selam_cli.core.session import Connection, SessionState
+from selam_cli.core.session import ConnectionInfo, SessionState
 from selam_cli.engine.lines.commands import Command, UnknownCommand, Verb, parse_command
 from selam_cli.engine.lines.jsonl import LineWriter, read_lines
 
@@ -18,7 +18,9 @@ SAMPLES = [
     events.Hello(1, "0.1.0"),
     events.Transcription(1, "ሰላም", is_final=True),
     events.StateChanged.of(SessionState(turn=3, voice="mekdes")),
-    events.StateChanged.of(SessionState(connection=Connection(stalled=True, ended_for="idle"), dropped_seconds=1.5)),
+    events.StateChanged.of(
+        SessionState(connection=ConnectionInfo(stalled=True, ended_for="idle"), dropped_seconds=1.5)
+    ),
     events.Latency(2, press_to_wire_ms=4.2),
     events.Devices([{"name": "mic"}], []),
     events.ErrorRaised("usage_error", "There is no command.", "Try another.", fatal=False),

@@ -90,11 +90,11 @@ async def test_who_is_talking_when_the_time_is_up_goes_on_in_a_new_session(serve
         user.say(said[8_000:])
         user.do("release")
         user.engine.conversation.capture.end_now()
-        await user.until(events.Utterance)
+        await user.until(events.UtteranceOutcome)
         await server.until(lambda: not any(server.audio[-32_000:]))
         assert heard_in_session(server, 2)[: len(said) * 2] == said.tobytes()
         await leave(server, "time_limit")
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "kept")
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "kept")
         assert user.of(events.StateChanged)[-1].phase == "disconnected", "what was in vain once is not tried for ever"
 
 
@@ -114,7 +114,7 @@ async def test_a_refusal_is_final_until_the_user_asks_again(server):
         await user.until(events.StateChanged, lambda state: state.phase == "disconnected")
         assert ended_for(user) == "refused"
         user.utter(tone(0.3))
-        kept = await user.until(events.Utterance)
+        kept = await user.until(events.UtteranceOutcome)
         assert kept.outcome == "kept", "it is not lost: the embedded agent may get it"
         assert len(server.queries) == 1, "a press does not ask again"
         server.refuse = lambda: None
@@ -163,7 +163,7 @@ async def test_an_outage_that_lasts_keeps_what_was_said_and_says_so_while_it_las
         user.say(tone(0.3))
         user.do("release")
         user.engine.conversation.capture.end_now()
-        kept = await user.until(events.Utterance)
+        kept = await user.until(events.UtteranceOutcome)
         assert (kept.outcome, kept.seconds) == ("kept", 0.6)
         await user.until(events.StateChanged, lambda state: state.kept_seconds == 0.6 and state.queued_seconds == 0.0)
         user.do("resend")
@@ -172,7 +172,7 @@ async def test_an_outage_that_lasts_keeps_what_was_said_and_says_so_while_it_las
             await later.until(lambda: len(speech_of(later)) == 2 * 9_600)
             await answer(later)
             await user.until(events.TurnEnded, lambda turn: turn.outcome == "answered")
-    assert [utterance.outcome for utterance in user.of(events.Utterance)] == ["kept", "resent"]
+    assert [utterance.outcome for utterance in user.of(events.UtteranceOutcome)] == ["kept", "resent"]
     assert codes(user) == ["recorded", "kept", "resend_later"]
 
 
@@ -186,9 +186,9 @@ async def test_what_was_said_and_sent_before_the_next_press_is_kept_where_the_se
         await server.until(lambda: server.audio)
         user.utter(second)
         await server.drop()
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "kept")
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "kept")
         await user.until(events.SessionStarted, count=2)
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "resent")
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "resent")
         await answer(server)
         await user.until(events.TurnEnded, lambda turn: turn.outcome == "answered")
         heard_before = len(server.audio)
@@ -203,8 +203,8 @@ async def test_what_the_server_has_acknowledged_is_not_kept(server):
         user.utter(tone(0.4))
         await user.until(events.ControlAck, count=2)
         await server.drop()
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "resent")
-    assert "kept" not in [utterance.outcome for utterance in user.of(events.Utterance)]
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "resent")
+    assert "kept" not in [utterance.outcome for utterance in user.of(events.UtteranceOutcome)]
 
 
 async def test_an_answer_that_came_while_one_talked_is_no_sign_that_all_of_it_arrived(server):
@@ -221,7 +221,7 @@ async def test_an_answer_that_came_while_one_talked_is_no_sign_that_all_of_it_ar
         user.engine.conversation.capture.end_now()
         await user.until(events.TurnEnded)
         await server.drop()
-        kept = await user.until(events.Utterance, lambda utterance: utterance.outcome == "kept")
+        kept = await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "kept")
         assert kept.seconds == 0.6
 
 
@@ -233,9 +233,9 @@ async def test_kept_speech_is_bounded_and_what_has_to_go_is_told(server, monkeyp
         for seconds in (0.5, 0.4, 0.3, 2.0):
             user.utter(tone(seconds))
             await user.until(
-                events.Utterance, lambda told, seconds=seconds: (told.outcome, told.seconds) == ("kept", seconds)
+                events.UtteranceOutcome, lambda told, seconds=seconds: (told.outcome, told.seconds) == ("kept", seconds)
             )
-        assert [told.turn for told in user.of(events.Utterance) if told.outcome == "discarded"] == [1, 2, 3]
+        assert [told.turn for told in user.of(events.UtteranceOutcome) if told.outcome == "discarded"] == [1, 2, 3]
         assert codes(user).count("kept_full") == 2
         assert user.of(events.StateChanged)[-1].kept_seconds == 2.0, "what was said last is always kept"
 
@@ -254,14 +254,14 @@ async def test_what_was_kept_is_answered_although_something_else_was_thrown_away
         user.utter(tone(0.3))
         await server.until(lambda: server.audio)
         await server.drop()
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "kept")
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "kept")
         await user.until(events.SessionStarted, count=2)
         user.do("press")
         user.say(tone(0.2))
         user.do("discard")
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "discarded")
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "discarded")
         user.do("resend")
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "resent")
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "resent")
         await answer(server)
         await user.until(events.TurnEnded, lambda turn: turn.outcome == "answered")
 
@@ -286,7 +286,7 @@ async def test_what_one_session_understood_is_not_added_to_what_the_next_underst
         await server.send(protocol.Transcription("hello"))
         await user.until(events.Transcription)
         await server.drop()
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "resent")
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "resent")
         await answer(server, heard="hello")
         await user.until(events.TurnEnded)
         assert user.engine.conversation.state.user_text == "hello"
@@ -304,7 +304,7 @@ async def test_a_long_utterance_is_sent_again_from_its_first_sample(server):
         await user.until(events.SessionStarted, count=2)
         user.do("release")
         user.engine.conversation.capture.end_now()
-        await user.until(events.Utterance)
+        await user.until(events.UtteranceOutcome)
         await server.until(lambda: len(server.audio) > 32_000 and not any(server.audio[-32_000:]))
     assert heard_in_session(server, 2)[: len(said) * 2] == said.tobytes()
     assert user.of(events.StateChanged)[-1].dropped_seconds == 0.0
@@ -406,7 +406,7 @@ async def test_a_server_that_goes_on_reading_nothing_is_lost_and_what_was_said_i
                 user.utter(tone(1.0))
                 await user.until(events.ErrorRaised, lambda error: "stopped reading" in error.message)
             await user.until(events.Reconnecting)
-        await user.until(events.Utterance, lambda utterance: utterance.outcome == "resent")
+        await user.until(events.UtteranceOutcome, lambda utterance: utterance.outcome == "resent")
         await user.until(events.TurnEnded)
     assert user.of(events.TurnEnded)[0].outcome == "answered"
 
@@ -440,7 +440,7 @@ async def test_escape_takes_nothing_back_of_what_was_said_before(tmp_path):
         await server.until(lambda: any(entry.get("action") == "start_listening" for entry in server.heard))
     assert first.tobytes() in server.sessions[0]
     assert tone(0.2).tobytes() not in server.sessions[0]
-    assert [told.outcome for told in user.of(events.Utterance)] == ["sent", "discarded"]
+    assert [told.outcome for told in user.of(events.UtteranceOutcome)] == ["sent", "discarded"]
 
 
 @needs_signals
@@ -454,7 +454,7 @@ async def test_what_a_session_that_is_ended_for_another_voice_had_yet_to_carry_i
             user.do("voice ameha")
             await user.until(events.Connecting, count=2)
         await user.until(events.SessionStarted, count=2)
-        kept = await user.until(events.Utterance, lambda told: told.outcome == "kept")
+        kept = await user.until(events.UtteranceOutcome, lambda told: told.outcome == "kept")
         assert (kept.turn, kept.seconds) == (1, 9.0)
         user.do("resend")
         await user.until(events.TurnEnded, lambda turn: turn.outcome == "answered")

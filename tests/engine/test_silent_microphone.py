@@ -10,7 +10,8 @@ import pytest
 from selam_cli.config.settings import Settings
 from selam_cli.core.conversation.effects import Moment
 from selam_cli.core.session import SessionState
-from selam_cli.engine.devices.devices import SILENT_FOR_S, Devices, devices
+from selam_cli.engine.devices import devices
+from selam_cli.engine.devices.devices import SILENT_FOR_S, AudioDevices
 
 BLOCK_S = 0.02
 SILENCE = np.zeros(320, np.int16)
@@ -32,7 +33,7 @@ class Stand:
             update=lambda **_: None,
             listen=self._listeners.append,
         )
-        self.devices = Devices(
+        self.devices = AudioDevices(
             self._conversation,
             SimpleNamespace(make_pull=lambda _: None, sounding=False, fading=False),
             self._on,
@@ -66,7 +67,7 @@ async def stand(monkeypatch):
     someone = Stand()
     monkeypatch.setattr(devices.microphone, "open_microphone", someone.open)
     monkeypatch.setattr(devices, "RosterWatch", lambda *_: SimpleNamespace(stop=lambda: None))
-    monkeypatch.setattr(devices, "Outlet", _no_speaker)
+    monkeypatch.setattr(devices, "LazySpeaker", _no_speaker)
     await someone.devices.open()
     someone.told.clear()
     yield someone

@@ -7,7 +7,7 @@ import pytest
 
 from selam_cli.errors import DeviceError
 from selam_cli.sound import devices
-from selam_cli.sound.devices import Device, find_device
+from selam_cli.sound.devices import AudioDevice, find_device
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def three(monkeypatch):
         @staticmethod
         def list_devices():
             return [
-                Device(0, "Headset", "input", 1, 48_000, "ALSA", is_default=False),
-                Device(1, "USB Headset Pro", "input", 1, 48_000, "ALSA", is_default=True),
-                Device(2, "Headset", "output", 2, 48_000, "ALSA", is_default=True),
+                AudioDevice(0, "Headset", "input", 1, 48_000, "ALSA", is_default=False),
+                AudioDevice(1, "USB Headset Pro", "input", 1, 48_000, "ALSA", is_default=True),
+                AudioDevice(2, "Headset", "output", 2, 48_000, "ALSA", is_default=True),
             ]
 
     monkeypatch.setattr(devices, "backends", lambda: [Backend])
@@ -37,8 +37,8 @@ MONITOR, MICROPHONE = "Monitor of Jabra Headset Analog Stereo", "Jabra Headset M
 @pytest.fixture
 def headset(monkeypatch):
     listed = [
-        Device(0, MONITOR, "input", 1, 48_000, "PulseAudio", is_default=True, monitor=True),
-        Device(1, MICROPHONE, "input", 1, 48_000, "PulseAudio", is_default=False),
+        AudioDevice(0, MONITOR, "input", 1, 48_000, "PulseAudio", is_default=True, monitor=True),
+        AudioDevice(1, MICROPHONE, "input", 1, 48_000, "PulseAudio", is_default=False),
     ]
     monkeypatch.setattr(devices, "backends", lambda: [SimpleNamespace(list_devices=lambda: listed)])
     return listed
@@ -75,8 +75,8 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(three, spec):
 
 
 def test_where_one_library_finds_no_microphone_the_next_is_asked(monkeypatch):
-    speaker = Device(0, "HDMI", "output", 2, 48_000, "ALSA", is_default=True)
-    microphone = Device(0, "default", "input", 1, 16_000, "PulseAudio", is_default=True)
+    speaker = AudioDevice(0, "HDMI", "output", 2, 48_000, "ALSA", is_default=True)
+    microphone = AudioDevice(0, "default", "input", 1, 16_000, "PulseAudio", is_default=True)
     first = SimpleNamespace(list_devices=lambda: [speaker])
     second = SimpleNamespace(list_devices=lambda: [microphone, replace(speaker, name="default")], server_devices=list)
     monkeypatch.setattr(devices, "backends", lambda: [first, second])

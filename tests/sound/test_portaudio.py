@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from selam_cli.errors import DeviceError
-from selam_cli.sound.devices import Device
+from selam_cli.sound.devices import AudioDevice
 from tests.support.sound_libraries import library_environment
 
 
 def device(direction, channels, default_rate_hz=48_000):
-    return Device(3, "Odd", direction, channels, default_rate_hz, "ALSA", is_default=True)
+    return AudioDevice(3, "Odd", direction, channels, default_rate_hz, "ALSA", is_default=True)
 
 
 MICROPHONES = [

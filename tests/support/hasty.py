@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selam_cli.__main__ import main
-from selam_cli.engine.devices.devices import devices
+from selam_cli.engine.devices import devices
 
 if __name__ == "__main__":
     devices.STAND_IN_AFTER_S = 0.2  # type: ignore[misc]  # a constant, but for this test

@@ -9,7 +9,7 @@ import pytest
 
 from selam_cli.core.push_to_talk import Mode, PushToTalk
 from selam_cli.keyboard.key_parser import ALL_FLAGS
-from selam_cli.keyboard.key_reader import Hearing, KeyListener
+from selam_cli.keyboard.key_reader import KeyListener, KeyReader
 from selam_cli.keyboard.talk_key import TalkKey
 from tests.support.terminal import REPEAT_DELAY_S, REPEAT_INTERVAL_S, Profile, key_bytes
 
@@ -38,7 +38,7 @@ class HeardKeys:
         self.sent: list[str] = []
         """What the engine was told, times left out."""
         self.talk_key = TalkKey(PushToTalk(mode), talk_key, self._take, lambda _key, _step: None)
-        self._hearing = Hearing(hears() if hears else self.talk_key, "")
+        self._hearing = KeyReader(hears() if hears else self.talk_key, "")
         self._hearing.start()
         if self._flags:
             self._tell(f"\x1b[?{self._flags}u".encode())

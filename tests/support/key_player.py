@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selam_cli.core.push_to_talk import Action, Mode, PushToTalk, Step
+from selam_cli.core.push_to_talk import KeyAction, Mode, PushToTalk, Step
 
 
 class Keyboard:
@@ -43,7 +43,7 @@ class Keyboard:
             time += interval
 
     @property
-    def actions(self) -> list[Action]:
+    def actions(self) -> list[KeyAction]:
         return [step.action for step in self.steps]
 
 

@@ -16,7 +16,7 @@ from selam_cli.core.pcm import samples_in
 from selam_cli.credentials.handshake import Credentials
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.lines.commands import parse_command
-from selam_cli.engine.server_target import Target
+from selam_cli.engine.server_target import ServerTarget
 
 SETTINGS = Settings(release_tail_ms=0, pre_roll_ms=0)
 
@@ -25,7 +25,7 @@ class Talker:
     def __init__(self, url: str, settings: Settings = SETTINGS, attempts: int | None = None) -> None:
         self.told: list[events.Event] = []
         self._changed = asyncio.Event()
-        target = Target("custom", url, Credentials("sk-selam-test-good"))
+        target = ServerTarget("custom", url, Credentials("sk-selam-test-good"))
         self.engine = VoiceEngine(settings, target, self._note, with_devices=False, attempts=attempts)
 
     def _note(self, event: events.Event) -> None:

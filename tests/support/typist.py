@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from selam_cli.core.push_to_talk import Action, PushToTalk, Step
+from selam_cli.core.push_to_talk import KeyAction, PushToTalk, Step
 
 DELAY_S = 0.5
 
@@ -23,13 +23,13 @@ class Hold:
     steps: list[Step] = field(default_factory=list)
 
     @property
-    def actions(self) -> list[Action]:
+    def actions(self) -> list[KeyAction]:
         return [step.action for step in self.steps]
 
     @property
     def false_releases(self) -> list[Step]:
         """Releases that were concluded while the key was down."""
-        return [step for step in self.steps if step.action is Action.STOP and step.at < self.up]
+        return [step for step in self.steps if step.action is KeyAction.STOP and step.at < self.up]
 
     @property
     def detection_s(self) -> float:

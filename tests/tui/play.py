@@ -16,13 +16,13 @@ from dataclasses import replace
 from typing import Any
 
 from selam_cli.core import events
-from selam_cli.core.session import Connection, MicrophoneState, Phase
+from selam_cli.core.session import ConnectionInfo, MicrophoneState, Phase
 from selam_cli.tui.app import ScreenOptions, SelamScreen, run
 from selam_cli.tui.replay import ReplayEngine
 from tests.support.busy import keep_busy
 
 READY = events.StateChanged(
-    phase=Phase.READY, turn=0, connection=Connection("ws://127.0.0.1:1", "custom", "sid", 12.0), voice="mekdes",
+    phase=Phase.READY, turn=0, connection=ConnectionInfo("ws://127.0.0.1:1", "custom", "sid", 12.0), voice="mekdes",
     language=None, vad_threshold=600, interrupt_threshold=8, listening=True, paused=False, muted=False, volume=100,
     microphone=MicrophoneState("Test microphone", 16_000, open=True), speaker="Test speaker",
     user_text="", reply_text="", queued_seconds=0.0, kept_seconds=0.0,

@@ -70,7 +70,7 @@ class Link:
         self.written = ""
         self._round_trip_s, self._answers = round_trip_s, answers
         self._due: list[float] = []
-        self.heard: key_reader.Hearing | None = None
+        self.heard: key_reader.KeyReader | None = None
 
     def write(self, text: str) -> None:
         self.written += text
@@ -96,7 +96,7 @@ def leaving(monkeypatch: pytest.MonkeyPatch):
 
     def left(link: Link, used_for_s: float) -> float:
         monkeypatch.setattr(time, "monotonic", lambda: link.now)
-        heard = key_reader.Hearing(Deaf(), "")
+        heard = key_reader.KeyReader(Deaf(), "")
         link.heard = heard
         heard._answered.wait = link.wait  # type: ignore[method-assign]
         heard.ask_for_releases(link.write)

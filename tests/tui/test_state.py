@@ -9,7 +9,7 @@ import pytest
 from selam_cli.core import events
 from selam_cli.core.protocol import Action
 from selam_cli.core.push_to_talk import Mode
-from selam_cli.core.session import Connection, Phase
+from selam_cli.core.session import ConnectionInfo, Phase
 from selam_cli.tui import labels
 from selam_cli.tui.options import ScreenOptions
 from selam_cli.tui.state import (
@@ -109,10 +109,13 @@ def test_every_phase_has_a_symbol_of_one_cell_and_a_hint():
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        (in_phase(Phase.DISCONNECTED, connection=Connection(ended_for="idle")), "space starts a new one"),
-        (in_phase(Phase.DISCONNECTED, connection=Connection(ended_for="refused")), "e switches to the embedded agent"),
-        (in_phase(Phase.THINKING, connection=Connection(stalled=True)), "takes nothing in"),
-        (in_phase(Phase.LISTENING, connection=Connection(stalled=True)), "you are recorded"),
+        (in_phase(Phase.DISCONNECTED, connection=ConnectionInfo(ended_for="idle")), "space starts a new one"),
+        (
+            in_phase(Phase.DISCONNECTED, connection=ConnectionInfo(ended_for="refused")),
+            "e switches to the embedded agent",
+        ),
+        (in_phase(Phase.THINKING, connection=ConnectionInfo(stalled=True)), "takes nothing in"),
+        (in_phase(Phase.LISTENING, connection=ConnectionInfo(stalled=True)), "you are recorded"),
     ],
 )
 def test_a_connection_that_is_not_as_it_should_be_is_told_with_what_can_be_done(state, said):
@@ -143,10 +146,10 @@ def test_the_way_of_talking_is_named(mode, told, way):
 @pytest.mark.parametrize(
     ("connection", "name"),
     [
-        (Connection("wss://api.selamgpt.com", "hosted", "x", 41.6), "hosted · api.selamgpt.com · 42 ms"),
-        (Connection("embedded agent", "embedded"), "embedded"),
-        (Connection("ws://[::1]:8765/", "custom"), "custom · [::1]:8765"),
-        (Connection(), ""),
+        (ConnectionInfo("wss://api.selamgpt.com", "hosted", "x", 41.6), "hosted · api.selamgpt.com · 42 ms"),
+        (ConnectionInfo("embedded agent", "embedded"), "embedded"),
+        (ConnectionInfo("ws://[::1]:8765/", "custom"), "custom · [::1]:8765"),
+        (ConnectionInfo(), ""),
     ],
 )
 def test_a_server_is_named_by_kind_and_host(connection, name):

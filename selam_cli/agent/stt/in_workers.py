@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 
-from selam_cli.agent.worker.pool import PooledListening, Speaker, WorkerPool
+from selam_cli.agent.worker.pool import PooledListening, SpeakerProfile, WorkerPool
 from selam_cli.agent.worker.process import Program
 
 
@@ -41,7 +41,7 @@ class HearerOfOne:
         self.name = hearer.name
         self.languages = hearer.languages
         self._pool = hearer.pool
-        self._speaker = Speaker()
+        self._speaker = SpeakerProfile()
 
     def begin(self, language: str | None, on_partial: Callable[[str], None]) -> PooledListening:
         """Begin an utterance."""

@@ -18,7 +18,7 @@ from typing import Final
 from aiohttp import FormData
 
 from selam_cli.agent.providers import Heard, Listening
-from selam_cli.agent.responder import EngineFault, Utterance
+from selam_cli.agent.responder import EngineFault, SpokenAudio
 from selam_cli.agent.rest import faults
 from selam_cli.agent.rest.call import Call
 from selam_cli.agent.rest.client import RestClient
@@ -148,7 +148,7 @@ class _Upload:
             self._asked_at = len(self._so_far)
             self._asking = asyncio.create_task(self._tell_partial(bytes(self._so_far), self._on_partial))
 
-    async def heard(self, utterance: Utterance) -> Heard:
+    async def heard(self, utterance: SpokenAudio) -> Heard:
         self.cancel()
         return await self._hearer.transcribe(utterance.audio, self._language)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from selam_cli.agent.providers import Heard
-from selam_cli.agent.responder import EngineFault, Utterance
+from selam_cli.agent.responder import EngineFault, SpokenAudio
 from selam_cli.agent.worker.process import Program, Worker, WorkerGone
 from selam_cli.agent.worker.program import Memory
 
@@ -54,10 +54,10 @@ class WorkerPool:
         return [worker.pid for worker in self._all if worker.alive]
 
     def begin(
-        self, language: str | None, on_partial: Callable[[str], None], speaker: Speaker | None = None
+        self, language: str | None, on_partial: Callable[[str], None], speaker: SpeakerProfile | None = None
     ) -> PooledListening:
         """Begin an utterance of somebody, None for somebody unknown."""
-        return PooledListening(self, language, on_partial, speaker or Speaker())
+        return PooledListening(self, language, on_partial, speaker or SpeakerProfile())
 
     def warm_up(self) -> None:
         """Start one worker if there is none, so that the first utterance need not wait for its model."""
@@ -149,7 +149,7 @@ class WorkerPool:
 
 
 @dataclass(slots=True)
-class Speaker:
+class SpeakerProfile:
     """What an engine has learned of somebody's sound. It is kept here, so that any worker can hear their next words."""
 
     memory: Memory = None
@@ -159,7 +159,7 @@ class PooledListening:
     """One utterance on its way through a worker."""
 
     def __init__(
-        self, pool: WorkerPool, language: str | None, on_partial: Callable[[str], None], speaker: Speaker
+        self, pool: WorkerPool, language: str | None, on_partial: Callable[[str], None], speaker: SpeakerProfile
     ) -> None:
         self._speaker = speaker
         self._language = language
@@ -175,7 +175,7 @@ class PooledListening:
         self._unfed += audio
         self._more.set()
 
-    async def heard(self, utterance: Utterance) -> Heard:
+    async def heard(self, utterance: SpokenAudio) -> Heard:
         """Return what was said. Raises EngineFault."""
         self._whole = True
         self._more.set()

@@ -11,10 +11,10 @@ from selam_cli.core.conversation.controls import Controls
 from selam_cli.core.conversation.inputs import Surroundings
 from selam_cli.core.conversation.latency import LatencyOfTurn
 from selam_cli.core.conversation.ledger import Place, Utterance, UtteranceLedger
-from selam_cli.core.conversation.stale_reply import LateEvents
+from selam_cli.core.conversation.stale_reply import StaleReplyFilter
 from selam_cli.core.conversation.turn import Turn
 from selam_cli.core.protocol import Action, ServerMessage
-from selam_cli.core.session import Link, SessionState, Stage, Trigger, apply
+from selam_cli.core.session import LinkState, SessionState, Trigger, TurnStage, apply
 
 NO_ANSWER_S: Final = 30.0
 REPLY_STALL_S: Final = 10.0
@@ -52,7 +52,7 @@ class ConversationContext:
         """The turn whose utterance is being said, or waits for its answer."""
         self.ledger = UtteranceLedger(self.do)
         self.controls = Controls()
-        self.replies = LateEvents()
+        self.replies = StaleReplyFilter()
         self.latency = LatencyOfTurn(0)
         self.session = 0
         """Counts sessions."""
@@ -122,7 +122,7 @@ class ConversationContext:
     @property
     def undelivered(self) -> Utterance | None:
         """What is being said, or was said and is not answered."""
-        return self.utterance if self.state.stage in {Stage.TALKING, Stage.WAITING} else None
+        return self.utterance if self.state.stage in {TurnStage.TALKING, TurnStage.WAITING} else None
 
     @property
     def recording(self) -> bool:
@@ -192,7 +192,7 @@ class ConversationContext:
 
     def silence(self) -> None:
         """Cut the agent off: its sound, or a text whose sound has not come yet."""
-        self.do(effects.CutReply(self.state.stage is Stage.ANSWERING, self.state))
+        self.do(effects.CutReply(self.state.stage is TurnStage.ANSWERING, self.state))
         sounding = self.around.reply_sounding
         self.around = replace(
             self.around,
@@ -207,7 +207,7 @@ class ConversationContext:
         self.answer_due_at = None
         if self.around.replaying:
             self.stop_replay()  # the new answer is what counts
-        if not self.turn.open and self.state.stage is Stage.ANSWERING:
+        if not self.turn.open and self.state.stage is TurnStage.ANSWERING:
             self.open_turn(self.now)  # the agent speaks without being asked
         self.last_chunk_at = self.now
         self.follow()
@@ -215,10 +215,10 @@ class ConversationContext:
     def follow(self) -> None:
         """Look at how the reply goes: it may be over."""
         self.do(effects.TellPlayout(self.state))
-        if self.state.stage is Stage.ANSWERING:
+        if self.state.stage is TurnStage.ANSWERING:
             self._end_if_over()
         self.follow_at = None
-        if self.state.stage is Stage.ANSWERING or self.around.reply_sounding:
+        if self.state.stage is TurnStage.ANSWERING or self.around.reply_sounding:
             self.follow_at = self.now + FOLLOW_EVERY_S
         elif self.around.replaying:
             self.stop_replay()
@@ -264,7 +264,7 @@ class ConversationContext:
         utterance = self.undelivered
         if utterance is None or not utterance.complete or self.around.up or self.keep_at is not None:
             return
-        resting = self.state.link is Link.RESTING
+        resting = self.state.link is LinkState.RESTING
         if self.lost_at is None and not resting:
             return  # the first connection is still being made
         left_s = 0.0 if resting else max(0.0, self.rules.resend_within_s - self.waited_s(utterance))
@@ -277,7 +277,7 @@ class ConversationContext:
         if utterance is None or not utterance.complete:
             return
         within_s = self.rules.resend_within_s
-        resting = self.state.link is Link.RESTING
+        resting = self.state.link is LinkState.RESTING
         self.keep(
             utterance, "there is no session" if resting else f"the connection was away for more than {within_s} s"
         )

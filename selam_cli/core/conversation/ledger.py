@@ -229,7 +229,7 @@ class UtteranceLedger:
         return utterance
 
     def _tell(self, utterance: Utterance, outcome: str) -> None:
-        self._do(Emit(events.Utterance(utterance.turn, outcome, round(utterance.seconds, 3))))
+        self._do(Emit(events.UtteranceOutcome(utterance.turn, outcome, round(utterance.seconds, 3))))
 
     def _make_room(self) -> None:
         gone_s = 0.0

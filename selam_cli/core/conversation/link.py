@@ -17,7 +17,7 @@ from selam_cli.core.conversation.inputs import (
 )
 from selam_cli.core.conversation.ledger import Place, Utterance
 from selam_cli.core.conversation.user import resend_asked
-from selam_cli.core.session import Link, Stage, Trigger
+from selam_cli.core.session import LinkState, Trigger, TurnStage
 
 
 def session_opened(context: ConversationContext, _: SessionOpened) -> None:
@@ -52,14 +52,14 @@ def _send_from_its_beginning(context: ConversationContext, utterance: Utterance)
 
 def link_lost(context: ConversationContext, _: LinkLost) -> None:
     """The connection broke: what sounds may sound to its end, what is being said is still recorded."""
-    was_up = context.state.link is Link.UP
+    was_up = context.state.link is LinkState.UP
     if context.lost_at is None:
         context.lost_at = context.now
     context.controls.reset()
     context.answer_due_at = None
     context.keep_what_was_on_its_way()
     context.apply(Trigger.LOSE)
-    if context.state.stage is Stage.ANSWERING:
+    if context.state.stage is TurnStage.ANSWERING:
         context.turn = replace(context.turn, outcome="failed")
         context.do(effects.PutReply(None))
     elif was_up and context.undelivered is not None:

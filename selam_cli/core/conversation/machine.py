@@ -13,7 +13,7 @@ from selam_cli.core.conversation import inputs, link, notices, server, speech, u
 from selam_cli.core.conversation.context import ConversationContext, Rules
 from selam_cli.core.conversation.effects import Effect
 from selam_cli.core.conversation.inputs import Input, Surroundings
-from selam_cli.core.session import Link, SessionState, Stage
+from selam_cli.core.session import LinkState, SessionState, TurnStage
 
 
 def _time_passed(context: ConversationContext, _: inputs.TimePassed) -> None:
@@ -23,7 +23,7 @@ def _time_passed(context: ConversationContext, _: inputs.TimePassed) -> None:
         context.keep_current()
     if context.answer_due_at is not None and context.answer_due_at <= context.now:
         context.answer_due_at = None
-        if context.state.stage is Stage.WAITING:
+        if context.state.stage is TurnStage.WAITING:
             context.emit(notices.NO_ANSWER)
             context.fail()
     if context.follow_at is not None and context.follow_at <= context.now:
@@ -103,7 +103,7 @@ class ConversationMachine:
     def handle(self, happened: Input, now: float, around: Surroundings) -> list[Effect]:
         """Take what has happened; return what is to be done, in order."""
         context = self._context
-        if context.state.link is Link.CLOSED and not isinstance(happened, _AFTER_THE_END):
+        if context.state.link is LinkState.CLOSED and not isinstance(happened, _AFTER_THE_END):
             return []
         context.now, context.around = now, around
         _HANDLERS[type(happened)](context, happened)
@@ -113,7 +113,7 @@ class ConversationMachine:
     def deadline(self) -> float | None:
         """Return when `TimePassed` is wanted next; None: nothing depends on the time that passes."""
         context = self._context
-        if context.state.link is Link.CLOSED:
+        if context.state.link is LinkState.CLOSED:
             return None
         due = (context.answer_due_at, context.keep_at, context.follow_at, context.controls.deadline())
         return min((at for at in due if at is not None), default=None)

@@ -9,7 +9,7 @@ from selam_cli.core.conversation import effects
 from selam_cli.core.conversation.context import ConversationContext
 from selam_cli.core.conversation.inputs import ReplyEnd, ReplySlice, ServerSaid
 from selam_cli.core.protocol import Action
-from selam_cli.core.session import Stage, Trigger
+from selam_cli.core.session import Trigger, TurnStage
 from selam_cli.errors import service_error
 
 
@@ -35,7 +35,7 @@ def server_said(context: ConversationContext, said: ServerSaid) -> None:
 
 
 def _on_transcription(context: ConversationContext, message: protocol.Transcription) -> None:
-    unasked = context.state.stage in {Stage.IDLE, Stage.ANSWERING}
+    unasked = context.state.stage in {TurnStage.IDLE, TurnStage.ANSWERING}
     if context.rules.open_microphone and unasked and message.text and not context.recording:
         context.silence()
         context.settle()
@@ -51,7 +51,7 @@ def _on_transcription(context: ConversationContext, message: protocol.Transcript
     if message.is_final and context.latency.transcribed(context.now):
         context.emit(context.latency.event())
     context.emit(events.Transcription(context.state.turn, message.text, message.is_final))
-    if context.state.stage is Stage.WAITING and context.answer_due_at is None and not context.recording:
+    if context.state.stage is TurnStage.WAITING and context.answer_due_at is None and not context.recording:
         context.expect_answer()
 
 
@@ -85,7 +85,7 @@ def reply_end(context: ConversationContext, end: ReplyEnd) -> None:
     if not active and not state.user_final and not state.reply_text:
         return  # nothing of this turn's answer has come: it ends a reply that was cut off before
     context.do(effects.FinishReply(end.message.total_chunks, state))
-    if active or state.stage not in {Stage.WAITING, Stage.ANSWERING}:
+    if active or state.stage not in {TurnStage.WAITING, TurnStage.ANSWERING}:
         return
     if context.recording:
         context.turn = replace(context.turn, answer_is_over=True)
@@ -107,5 +107,5 @@ def _on_control_ack(context: ConversationContext, message: protocol.ControlAck) 
 def _on_error(context: ConversationContext, message: protocol.ErrorReport) -> None:
     error = service_error(message.type, message.message)
     context.emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=False))
-    if context.state.stage is Stage.WAITING and not context.recording:
+    if context.state.stage is TurnStage.WAITING and not context.recording:
         context.fail()

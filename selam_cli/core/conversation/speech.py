@@ -11,7 +11,7 @@ from selam_cli.core.conversation.inputs import Completed, Fed, Grew, MicrophoneC
 from selam_cli.core.conversation.ledger import Place
 from selam_cli.core.conversation.user import microphone_closed
 from selam_cli.core.protocol import AudioChunk
-from selam_cli.core.session import Stage, Trigger
+from selam_cli.core.session import Trigger, TurnStage
 
 DROPPED_TOLD_S: Final = 10.0
 """How much more has to be dropped before it is told again."""
@@ -26,7 +26,7 @@ def grew(context: ConversationContext, growth: Grew) -> None:
         return
     utterance = context.ledger.grow(growth.turn, growth.samples)
     context.feed(utterance)
-    if utterance.seconds > context.rules.max_talk_s and context.state.stage is Stage.TALKING:
+    if utterance.seconds > context.rules.max_talk_s and context.state.stage is TurnStage.TALKING:
         context.emit(notices.too_long(context.rules.max_talk_s))
         microphone_closed(context, MicrophoneClosed())
 
@@ -36,7 +36,7 @@ def completed(context: ConversationContext, completion: Completed) -> None:
     utterance = context.ledger.get(completion.turn)
     if utterance is None:
         return
-    if context.state.stage is Stage.TALKING:
+    if context.state.stage is TurnStage.TALKING:
         context.apply(Trigger.RELEASE)
     opening = context.state.microphone.opening
     context.tell_end_of(utterance)

@@ -16,7 +16,7 @@ GIVE_UP_S: Final = 1.0
 _ANSWERS: Final = (protocol.Transcription, protocol.Response, protocol.ReplyChunk, protocol.AudioEnd)
 
 
-class LateEvents:
+class StaleReplyFilter:
     """A gate that closes at an interruption and opens when the old reply is surely over."""
 
     def __init__(self) -> None:

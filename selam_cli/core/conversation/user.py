@@ -24,7 +24,7 @@ from selam_cli.core.conversation.inputs import (
 from selam_cli.core.conversation.ledger import Place
 from selam_cli.core.pcm import CLOSING_SILENCE_MS
 from selam_cli.core.protocol import Action
-from selam_cli.core.session import Link, Stage, Trigger
+from selam_cli.core.session import LinkState, Trigger, TurnStage
 
 COMMAND_S: Final = 0.02
 """The way of a command that takes an inferred release back in the last moment."""
@@ -33,13 +33,13 @@ COMMAND_S: Final = 0.02
 def pressed(context: ConversationContext, press: Pressed) -> None:
     """Start to talk, or go on with the utterance that was about to end."""
     state = context.state
-    if state.link is Link.CLOSED:
+    if state.link is LinkState.CLOSED:
         context.emit(notices.ENDED)
     elif state.muted:
         context.emit(notices.MUTED)
     elif not context.recording:
         _begin(context, press)
-    elif state.stage is not Stage.TALKING:
+    elif state.stage is not TurnStage.TALKING:
         context.do(effects.ResumeCapture())
         context.apply(Trigger.CONTINUE)
 
@@ -74,7 +74,7 @@ def _let_listen(context: ConversationContext) -> None:
 def _leave_turn(context: ConversationContext) -> None:
     """The user goes on to a new turn: what is left of this one was cut off, or could not be delivered."""
     context.keep_at = None
-    waiting = context.utterance if context.state.stage is Stage.WAITING else None
+    waiting = context.utterance if context.state.stage is TurnStage.WAITING else None
     if waiting is not None and not context.around.up:
         context.keep(waiting, "there is no connection")
         context.close_turn("failed")
@@ -100,7 +100,7 @@ def released(context: ConversationContext, release: Released) -> None:
 
     One that is only inferred may be taken back for a while: the utterance ends then, and not before.
     """
-    if context.state.stage is not Stage.TALKING:
+    if context.state.stage is not TurnStage.TALKING:
         return
     context.latency.speech_ended(release.at)
     context.apply(Trigger.RELEASE)
@@ -137,13 +137,13 @@ def discarded(context: ConversationContext, _: Discarded) -> None:
 
 def interrupted(context: ConversationContext, _: Interrupted) -> None:
     """Silence the agent here at once, then tell the server."""
-    if context.state.stage is Stage.TALKING:
+    if context.state.stage is TurnStage.TALKING:
         return
     if context.recording:
         discarded(context, Discarded())  # the release tail still runs: the whole utterance is taken back
         return
     context.silence()
-    if context.state.stage is Stage.WAITING:
+    if context.state.stage is TurnStage.WAITING:
         _throw_away_undelivered(context)
     if context.around.up:
         context.replies.interrupted(context.now)
@@ -196,7 +196,7 @@ def replayed(context: ConversationContext, _: Replayed) -> None:
 
 def may_resend(context: ConversationContext) -> bool:
     """Say whether there is kept speech, and nothing else is going on."""
-    return bool(context.ledger.kept_s) and not context.recording and context.state.stage is Stage.IDLE
+    return bool(context.ledger.kept_s) and not context.recording and context.state.stage is TurnStage.IDLE
 
 
 def resend_asked(context: ConversationContext, _: ResendAsked) -> None:

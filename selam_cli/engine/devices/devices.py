@@ -15,13 +15,13 @@ from selam_cli.core.pcm import FlatLine, Samples
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.core.session import MicrophoneState
 from selam_cli.engine.conversation import Conversation
-from selam_cli.engine.devices.output import Outlet
+from selam_cli.engine.devices.output import LazySpeaker
 from selam_cli.engine.devices.sound_thread import SoundThread
-from selam_cli.engine.devices.supervisor import InUse, Opening
+from selam_cli.engine.devices.supervisor import DeviceHandle, DeviceSupervisor
 from selam_cli.engine.reply.player import ReplyPlayer
 from selam_cli.errors import DeviceError, SelamError
 from selam_cli.sound import devices, microphone, speaker
-from selam_cli.sound.device_watch import Roster, RosterWatch
+from selam_cli.sound.device_watch import DeviceList, RosterWatch
 from selam_cli.sound.files import NullSpeaker
 from selam_cli.sound.microphone import Microphone
 from selam_cli.sound.stalled import ANSWER_WITHIN_S, OPEN_WITHIN_S, no_answer
@@ -39,7 +39,7 @@ LEAVE_WITHIN_S: Final = 1.0
 """A sound server that stands still never lets go of a stream."""
 
 
-class Devices:
+class AudioDevices:
     """Holds the microphone open and gated, and the speaker ready, for as long as the conversation lasts.
 
     With `microphone = "per_turn"` the microphone is open only while somebody talks; a file in its place always is.
@@ -59,11 +59,11 @@ class Devices:
         self._per_turn = settings.microphone == "per_turn" and settings.ptt != "open"
         self._needed_for: set[str] = set()
         self._thread = SoundThread()
-        self._microphone = InUse[Microphone](
+        self._microphone = DeviceSupervisor[Microphone](
             "microphone", settings.input, thread=self._thread, emit=emit,
             is_device=microphone.is_device, open_device=self._open_microphone, on_change=self._on_microphone,
         )  # fmt: skip
-        self._speaker = InUse[Outlet](
+        self._speaker = DeviceSupervisor[LazySpeaker](
             "speaker", settings.output, thread=self._thread, emit=emit,
             is_device=speaker.is_device, open_device=self._open_speaker, on_change=self._on_speaker,
         )  # fmt: skip
@@ -167,7 +167,7 @@ class Devices:
         self._microphone.expect(found.name)
         self._conversation.update(microphone=MicrophoneState(found.name))
 
-    def _open_microphone(self, opening: Opening[Microphone]) -> Microphone:
+    def _open_microphone(self, opening: DeviceHandle[Microphone]) -> Microphone:
         assert self._loop is not None  # noqa: S101  # it is open
         take = self._conversation.hearing.on_block
         listened_to = microphone.is_device(opening.spec)
@@ -184,7 +184,7 @@ class Devices:
 
         return microphone.open_microphone(opening.spec, on_block, on_lost, loop=self._loop, no_monitor=opening.in_place)
 
-    def _on_microphone(self, _: Opening[Microphone] | None) -> None:
+    def _on_microphone(self, _: DeviceHandle[Microphone] | None) -> None:
         self._tell_microphone()
 
     def _tell_microphone(self) -> None:
@@ -211,13 +211,13 @@ class Devices:
 
     # --- the speaker --------------------------------------------------------------------------------------------------
 
-    def _open_speaker(self, opening: Opening[Outlet]) -> Outlet:
+    def _open_speaker(self, opening: DeviceHandle[LazySpeaker]) -> LazySpeaker:
         loop = self._loop
         assert loop is not None  # noqa: S101  # it is open
         spoken = self._microphone.current
         if opening.spec is not None and spoken is not None and spoken.spec is not None:
             check_not_the_same(opening.spec, spoken.spec)
-        return Outlet(
+        return LazySpeaker(
             opening.spec,
             loop=loop,
             thread=self._thread,
@@ -231,7 +231,7 @@ class Devices:
         self.unwritten = error
         self._emit(events.Notice("output_unwritten", "warning", error.reason, error.remedy))
 
-    def _on_speaker(self, opening: Opening[Outlet] | None) -> None:
+    def _on_speaker(self, opening: DeviceHandle[LazySpeaker] | None) -> None:
         if opening is None or opening.device is None:
             self._conversation.update(speaker="")
             if self._stand_in is None and self._stand_in_soon is None and self._loop is not None:
@@ -262,7 +262,7 @@ class Devices:
 
     # --- the system's devices -----------------------------------------------------------------------------------------
 
-    def _on_roster(self, roster: Roster | None) -> None:
+    def _on_roster(self, roster: DeviceList | None) -> None:
         if roster is not None and self._nothing_is_open():
             # What a library has learned about a system without its sound server, it keeps.
             self._renew_soon(only_if=self._nothing_is_open)
@@ -299,14 +299,16 @@ class Devices:
         else:
             self._emit(events.Notice("sound_back", "info", "The sound system answers again."))
 
-    async def _in_time(self, change: Coroutine[Any, Any, None], in_use: InUse[Any], name: str) -> None:
+    async def _in_time(self, change: Coroutine[Any, Any, None], in_use: DeviceSupervisor[Any], name: str) -> None:
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
                 await self._with_a_new_list(change, in_use, name)
         except TimeoutError:
             raise no_answer(f"while {name} was opened", OPEN_WITHIN_S) from None
 
-    async def _with_a_new_list(self, change: Coroutine[Any, Any, None], in_use: InUse[Any], name: str) -> None:
+    async def _with_a_new_list(
+        self, change: Coroutine[Any, Any, None], in_use: DeviceSupervisor[Any], name: str
+    ) -> None:
         try:
             await change
         except DeviceError:

@@ -12,7 +12,7 @@ from selam_cli.sound.speaker import open_speaker
 from selam_cli.sound.streams import Pull, Samples, silence
 
 
-class Outlet:
+class LazySpeaker:
     """An open speaker that plays what `play` gives it; `on_first` is called on the loop as it takes its first block."""
 
     def __init__(

@@ -41,7 +41,7 @@ D = TypeVar("D", bound=Device)
 
 
 @dataclass(eq=False, slots=True)
-class Opening(Generic[D]):
+class DeviceHandle(Generic[D]):
     """One opening of one device."""
 
     spec: str | None
@@ -58,7 +58,7 @@ class Opening(Generic[D]):
         return self.spec is None or (self.device is not None and self.device.name in FOLLOWERS)
 
 
-class InUse(Generic[D]):
+class DeviceSupervisor(Generic[D]):
     """Keeps one device open, for as long as it is needed.
 
     `open_device` opens what an Opening's `spec` names; it runs in the thread where `is_device` says so. `on_change` is
@@ -72,8 +72,8 @@ class InUse(Generic[D]):
         *,
         thread: Executor,
         is_device: Callable[[str | None], bool],
-        open_device: Callable[[Opening[D]], D],
-        on_change: Callable[[Opening[D] | None], None],
+        open_device: Callable[[DeviceHandle[D]], D],
+        on_change: Callable[[DeviceHandle[D] | None], None],
         emit: Callable[[events.Event], None],
     ) -> None:
         self._kind = kind
@@ -85,7 +85,7 @@ class InUse(Generic[D]):
         self._emit = emit
         self.lock = asyncio.Lock()
         """Held while devices are opened and closed, by whoever must have this one still."""
-        self.current: Opening[D] | None = None
+        self.current: DeviceHandle[D] | None = None
         self.needed = True
         self.lost_name = ""
         """What was lost and has not been replaced by anything that works."""
@@ -145,18 +145,18 @@ class InUse(Generic[D]):
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
-    def is_current(self, opening: Opening[D]) -> bool:
+    def is_current(self, opening: DeviceHandle[D]) -> bool:
         """Whether this one is in use; one that is being replaced has no say."""
         return self.current is opening
 
-    def sounded(self, opening: Opening[D]) -> None:
+    def sounded(self, opening: DeviceHandle[D]) -> None:
         """The device called back."""
         if not opening.sounded:
             opening.sounded = True
             if self.is_current(opening):
                 self._works(opening)
 
-    def _works(self, opening: Opening[D]) -> None:
+    def _works(self, opening: DeviceHandle[D]) -> None:
         self._tries = 0
         self.lost_name = ""
         self._on_change(opening)
@@ -164,7 +164,7 @@ class InUse(Generic[D]):
             (code, message), self._news = self._news, None
             self._notice(code, "info", message)
 
-    def on_lost(self, opening: Opening[D], reason: str) -> None:
+    def on_lost(self, opening: DeviceHandle[D], reason: str) -> None:
         """The device ended by itself."""
         opening.lost = reason
         if self._ended or not self.is_current(opening):
@@ -203,7 +203,7 @@ class InUse(Generic[D]):
         self._notice(f"{self._kind}_changed", "info", f"The system's default {self._kind} is {self._default} now.")
         return not self.follows_default
 
-    def _on_monitor(self, current: Opening[D], listed: Listed) -> None:
+    def _on_monitor(self, current: DeviceHandle[D], listed: Listed) -> None:
         """The system's default microphone is none: honour that where it was so from the beginning, and say so.
 
         Where it has become so, the one that was in use is gone, and the server may have put the monitor in its place.
@@ -289,15 +289,15 @@ class InUse(Generic[D]):
         else:
             self._adopt(opening)
 
-    def _opened(self, spec: str | None) -> Opening[D]:
-        opening: Opening[D] = Opening(spec, in_place=self._had and not self._monitor_honoured)
+    def _opened(self, spec: str | None) -> DeviceHandle[D]:
+        opening: DeviceHandle[D] = DeviceHandle(spec, in_place=self._had and not self._monitor_honoured)
         opening.device = self._open_device(opening)
         return opening
 
-    async def _opened_in_thread(self, spec: str | None) -> Opening[D]:
+    async def _opened_in_thread(self, spec: str | None) -> DeviceHandle[D]:
         return await opened_in(self._thread, partial(self._opened, spec), _close_device)
 
-    def _adopt(self, opening: Opening[D]) -> None:
+    def _adopt(self, opening: DeviceHandle[D]) -> None:
         assert opening.device is not None  # noqa: S101  # it has just been opened
         if opening.spec is not None and opening.spec == self._wanted:
             self._wanted = opening.device.name  # a number holds for one list only
@@ -311,7 +311,7 @@ class InUse(Generic[D]):
         elif opening.sounded:
             self._works(opening)
 
-    def _news_of(self, opening: Opening[D]) -> tuple[str, str] | None:
+    def _news_of(self, opening: DeviceHandle[D]) -> tuple[str, str] | None:
         """What to tell of it once it works."""
         name = "" if opening.device is None else opening.device.name
         if opening.follows and self._default is not None and not (self._listed and self._listed.default_is_monitor):
@@ -334,7 +334,7 @@ class InUse(Generic[D]):
             self._take_into_use(opening, spec)
         self.settle_soon()  # it may not be needed now
 
-    def _take_into_use(self, opening: Opening[D], spec: str) -> None:
+    def _take_into_use(self, opening: DeviceHandle[D], spec: str) -> None:
         """Adopt what the user chose, and from now on want that."""
         self._wish += 1
         self._wanted, self._wanted_fails = spec, False
@@ -346,7 +346,7 @@ class InUse(Generic[D]):
         if current is not None:
             self._close(current)
 
-    def _close(self, opening: Opening[D]) -> None:
+    def _close(self, opening: DeviceHandle[D]) -> None:
         if opening.device is None:
             return
         if self._is_device(opening.spec):
@@ -355,7 +355,7 @@ class InUse(Generic[D]):
         else:
             opening.device.close()
 
-    def _is_stand_in(self, opening: Opening[D]) -> bool:
+    def _is_stand_in(self, opening: DeviceHandle[D]) -> bool:
         return opening.spec is None and self._wanted is not None
 
     def _wanted_is_listed(self) -> bool:
@@ -376,12 +376,12 @@ class InUse(Generic[D]):
         self._emit(events.Notice(code, severity, message, remedy))
 
 
-def _close_device(opening: Opening[D]) -> None:
+def _close_device(opening: DeviceHandle[D]) -> None:
     if opening.device is not None:
         opening.device.close()
 
 
-def _vanished(opening: Opening[D], before: Listed | None, now: Listed | None) -> bool:
+def _vanished(opening: DeviceHandle[D], before: Listed | None, now: Listed | None) -> bool:
     """Whether the system had this device, and has it no longer."""
     if before is None or opening.device is None:
         return False

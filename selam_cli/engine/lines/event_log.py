@@ -64,7 +64,7 @@ def _words(event: Event) -> tuple[int, str, *tuple[object, ...]] | None:  # noqa
             return logging.WARNING, "connection lost: attempt %d in %.2f s", attempt, in_s
         case events.TalkStarted(turn=turn):
             return logging.INFO, "turn %d: talking", turn
-        case events.Utterance(turn=turn, outcome=outcome, seconds=seconds):
+        case events.UtteranceOutcome(turn=turn, outcome=outcome, seconds=seconds):
             return logging.INFO, "turn %d: %.2f s of speech %s", turn, seconds, outcome
         case events.Transcription(turn=turn, text=text, is_final=True):
             return logging.INFO, "turn %d: understood, %d characters", turn, len(text)

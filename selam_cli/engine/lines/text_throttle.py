@@ -30,7 +30,7 @@ class _Growing:
     told: bool = True
 
 
-class CalmTexts:
+class TextThrottle:
     """Stands between the engine and whoever is told; to be called on the loop's thread, like the engine itself."""
 
     def __init__(self, emit: Callable[[Event], None]) -> None:

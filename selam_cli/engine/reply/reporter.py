@@ -23,7 +23,7 @@ AUDIO_EVENT_EVERY_S: Final = 0.125
 PLAYOUT_EVENT_EVERY_S: Final = 0.1
 
 
-class ReplyCourse:
+class ReplyReporter:
     """The course of one reply after the other. `state` is always the conversation's as it stands."""
 
     def __init__(self, player: ReplyPlayer, emit: Callable[[events.Event], None]) -> None:

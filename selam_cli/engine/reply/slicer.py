@@ -37,7 +37,7 @@ class NoMore:
     """Nothing more of the reply comes, and nobody says so: the connection is lost."""
 
 
-class InSlices:
+class ChunkSlicer:
     """Hands a reply's pieces, and its end behind them, to `take`: at once, or what is long in slices by and by."""
 
     def __init__(self, take: Callable[[Slice | AudioEnd | NoMore], None]) -> None:

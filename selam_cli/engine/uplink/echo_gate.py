@@ -29,7 +29,7 @@ TAIL_S: Final = 0.25
 REMEDY: Final = "Install it: pip install 'selam-voice[aec]'."
 
 
-class Hearing:
+class EchoGate:
     """Takes the microphone's blocks and hands them to `deliver`, the agent's voice taken out where that can be done."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Hearing:
         self._emit = emit
         self._on_change = on_change
         self._front_end: FrontEnd | None = None
-        self._leak = Leak()
+        self._leak = EchoLeak()
         self.in_force: tuple[str, ...] = ()
         """What is done to the sound, by the names of the settings."""
 
@@ -139,7 +139,7 @@ def _wanted(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name, on in switches.items() if on)
 
 
-class Leak:
+class EchoLeak:
     """How loud the microphone was while the agent sounded: does it hear the speaker, or is that a headset?"""
 
     KEPT: Final = 250

@@ -27,7 +27,7 @@ SPREAD_DB: Final = 15.0
 """Steady noise stays within a few dB; a voice, a door or a keyboard does not."""
 
 
-class RoomMeter:
+class NoiseMeter:
     """Listens to the room for a moment."""
 
     def __init__(self) -> None:

@@ -9,14 +9,14 @@ import wave
 import pytest
 
 from selam_cli.agent.providers import Heard
-from selam_cli.agent.responder import EngineFault, Utterance
+from selam_cli.agent.responder import EngineFault, SpokenAudio
 from selam_cli.agent.rest.client import RestClient, TimeOuts
 from selam_cli.agent.stt.openai import PARTIAL_EVERY_BYTES, TranscriptionHearer
 from tests.support.openai_server import drops, hangs, in_turn, refuses, replies, tone
 
 KEY = "sk-selam-test-4711"
 TRANSCRIPTIONS = "audio/transcriptions"
-SPEECH = Utterance(tone(0.5, 16_000).tobytes())
+SPEECH = SpokenAudio(tone(0.5, 16_000).tobytes())
 
 
 @pytest.fixture

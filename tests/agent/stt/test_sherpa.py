@@ -7,7 +7,7 @@ import pytest
 
 from selam_cli.agent.models.catalog import OMNILINGUAL
 from selam_cli.agent.providers import Heard
-from selam_cli.agent.responder import EngineFault, Utterance
+from selam_cli.agent.responder import EngineFault, SpokenAudio
 from selam_cli.agent.stt import in_workers, sherpa
 from selam_cli.agent.stt.stretches import LONGEST_S, SHORTEST_S, stretches
 from tests.support.damage import damage_file
@@ -44,7 +44,7 @@ async def heard(hearer, *sounds, language=None):
     for sound in sounds:
         for at in range(0, len(sound), 640):
             listening.feed(sound[at : at + 640])
-    result = await asyncio.wait_for(listening.heard(Utterance(b"".join(sounds))), 60)
+    result = await asyncio.wait_for(listening.heard(SpokenAudio(b"".join(sounds))), 60)
     assert told == []
     return result
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.hearing import MOST_ERRORS_PERCENT, as_recorded
 from selam_cli.agent.providers import Heard
-from selam_cli.agent.responder import Utterance
+from selam_cli.agent.responder import SpokenAudio
 from selam_cli.agent.stt import in_workers, sphinx
 from selam_cli.agent.stt.voicing import has_voice
 from tests.support.needs import need
@@ -154,7 +154,7 @@ async def test_a_worker_hears_as_the_recogniser_does(short):
         async with asyncio.timeout(60):
             while not partials:
                 await asyncio.sleep(0.01)
-        heard = await asyncio.wait_for(listening.heard(Utterance(sound.tobytes())), 60)
+        heard = await asyncio.wait_for(listening.heard(SpokenAudio(sound.tobytes())), 60)
     finally:
         await hearer.close()
     assert word_errors(text, heard.text) <= 1

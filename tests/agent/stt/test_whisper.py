@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from selam_cli.agent.responder import EngineFault, Utterance
+from selam_cli.agent.responder import EngineFault, SpokenAudio
 from selam_cli.agent.stt import in_workers, whisper
 from tests.support.needs import need
 
@@ -22,7 +22,7 @@ async def fault_with(tmp_path, monkeypatch):
         made.append(whisper.hearer(model))
         listening = made[-1].begin("en", lambda _: None)
         with pytest.raises(EngineFault) as fault:
-            await asyncio.wait_for(listening.heard(Utterance(b"")), 100)
+            await asyncio.wait_for(listening.heard(SpokenAudio(b"")), 100)
         return fault.value
 
     yield told

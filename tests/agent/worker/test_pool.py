@@ -11,14 +11,14 @@ import psutil
 import pytest
 
 from selam_cli.agent.providers import Heard
-from selam_cli.agent.responder import EngineFault, Utterance
+from selam_cli.agent.responder import EngineFault, SpokenAudio
 from selam_cli.agent.stt.in_workers import HearerInWorkers
 from selam_cli.agent.worker.pool import WorkerPool
 from selam_cli.agent.worker.process import Program
 from tests.commands.test_serve import gone
 from tests.support.jumping_clock import while_time_flies
 
-SAID = Utterance(b"")
+SAID = SpokenAudio(b"")
 HERE = "tests.agent.worker.recognisers"
 
 

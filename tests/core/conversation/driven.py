@@ -12,7 +12,7 @@ from selam_cli.core.conversation.inputs import Surroundings
 from selam_cli.core.conversation.machine import ConversationMachine
 from selam_cli.core.conversation.stale_reply import GIVE_UP_S
 from selam_cli.core.protocol import Action, AudioChunk, Control
-from selam_cli.core.session import SessionState, Stage
+from selam_cli.core.session import SessionState, TurnStage
 
 LOUD = 10_000.0
 SECOND = 16_000
@@ -173,7 +173,7 @@ class Driven:
         return [event for event in self.told if isinstance(event, kind)]
 
     def outcomes(self, turn: int) -> list[str]:
-        return [event.outcome for event in self.of(events.Utterance) if event.turn == turn]
+        return [event.outcome for event in self.of(events.UtteranceOutcome) if event.turn == turn]
 
     @property
     def codes(self) -> list[str]:
@@ -195,13 +195,13 @@ class Driven:
                         self.cut_at, self.uncut = self.now, self.uncut + 1
             case effects.StartCapture():
                 assert self.recording is None, "two microphones"
-                assert self.machine.state.stage is Stage.TALKING, "a microphone that no stage has"
+                assert self.machine.state.stage is TurnStage.TALKING, "a microphone that no stage has"
                 self.recording, self.ends_at = effect.turn, None
                 self.said[effect.turn] = Said()
             case effects.StopCapture():
                 self.ends_at = self.now
             case effects.ResumeCapture():
-                assert self.machine.state.stage is Stage.TALKING, "a microphone that no stage has"
+                assert self.machine.state.stage is TurnStage.TALKING, "a microphone that no stage has"
                 assert self.recording is not None
                 assert self.ends_at is not None
                 self.ends_at = None

@@ -21,7 +21,7 @@ def book(done):
     return UtteranceLedger(done.append)
 
 
-def told(done, kind=events.Utterance):
+def told(done, kind=events.UtteranceOutcome):
     return [e.event for e in done if isinstance(e, effects.Emit) and isinstance(e.event, kind)]
 
 
@@ -69,7 +69,7 @@ def test_what_became_of_it_is_told_when_it_moves(book, done):
     book.move(1, Place.KEPT, "the session was over")
     book.discard_kept()
     outcomes = ["sent", "resent", "kept", "discarded"]
-    assert told(done) == [events.Utterance(1, outcome, 1.0) for outcome in outcomes]
+    assert told(done) == [events.UtteranceOutcome(1, outcome, 1.0) for outcome in outcomes]
     assert done[-1] == effects.Drop(1), "its sound is not kept any longer"
     assert told(done, events.Notice)[0].message == "1.0 s of speech are kept: the session was over."
     assert book.get(1) is None
@@ -81,7 +81,7 @@ def test_what_nothing_was_sent_of_is_no_second_time(book, done):
     book.start_over(1)
     book.complete(1, 5_000.0, 1.0)
     book.move(1, Place.UNCONFIRMED)
-    assert told(done) == [events.Utterance(1, "sent", 1.0)]
+    assert told(done) == [events.UtteranceOutcome(1, "sent", 1.0)]
 
 
 def test_an_interruption_confirms_what_was_said_before_it(book, done):
@@ -108,7 +108,7 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes(book, done, monkeypatch):
     for turn in (1, 2, 3):
         kept(book, turn)
     assert [utterance.turn for utterance in book.at(Place.KEPT)] == [2, 3]
-    assert told(done)[-1] == events.Utterance(1, "discarded", 1.0)
+    assert told(done)[-1] == events.UtteranceOutcome(1, "discarded", 1.0)
     assert [notice.code for notice in told(done, events.Notice)] == ["kept", "kept", "kept_full", "kept"]
 
 

@@ -14,7 +14,7 @@ from selam_cli.core import events, protocol
 from selam_cli.core.conversation import inputs
 from selam_cli.core.conversation.context import Rules
 from selam_cli.core.protocol import Action, AudioEnd, ReplyChunk, Response, Transcription
-from selam_cli.core.session import Link, Stage
+from selam_cli.core.session import LinkState, TurnStage
 from tests.core.conversation.driven import Driven
 
 SOAK = os.environ.get("SELAM_SOAK") == "1"
@@ -129,7 +129,7 @@ def test_a_text_that_answers_before_all_is_said_ends_the_turn_only_when_all_is_s
     talk.release()
     talk.hear(Response("Yes?"))
     talk.hear(AudioEnd(0))
-    assert talk.machine.state.stage is Stage.ANSWERING
+    assert talk.machine.state.stage is TurnStage.ANSWERING
     assert talk.of(events.TurnEnded) == []
     talk.complete()
     assert talk.of(events.TurnEnded) == [events.TurnEnded(1, "answered")]
@@ -202,7 +202,7 @@ ACTIONS = {
     "acknowledgement of nothing": lambda talk: talk.hear(protocol.ControlAck("dance", "failed")),
     "started again": lambda talk: talk.hear(protocol.SessionStarted("again")),
     "empty": lambda talk: talk.hear(Transcription("", is_final=True)),
-    "replay": lambda talk: talk.machine.state.stage is Stage.IDLE and talk.replay(),
+    "replay": lambda talk: talk.machine.state.stage is TurnStage.IDLE and talk.replay(),
     "time": lambda talk: talk.do(inputs.TimePassed()),
     "close": Driven.close,
 }
@@ -242,7 +242,7 @@ def live_through(actions: list[str], rules: Rules, up: bool) -> None:
     begun = [event.turn for event in talk.of(events.TalkStarted)]
     talk.close()
     check_now(talk)
-    assert talk.machine.state.link is Link.CLOSED
+    assert talk.machine.state.link is LinkState.CLOSED
     assert talk.recording is None
     assert {turn for turn, said in talk.said.items() if not said.closed} == set(), "nothing is owed any longer"
     assert Counter(event.turn for event in talk.of(events.TalkEnded)) == Counter(begun)
@@ -295,7 +295,7 @@ def test_nothing_that_was_said_is_lost_with_a_server_that_reads_in_order(actions
 def check_now(talk: Driven) -> None:
     """What holds after each input."""
     stage = talk.machine.state.stage
-    assert stage is not Stage.TALKING or talk.recording is not None
+    assert stage is not TurnStage.TALKING or talk.recording is not None
     assert talk.recording is None or talk.held, "nobody is spoken to while talking"
     assert talk.recording is not None or not talk.held, "nothing is kept back for ever"
     for samples in talk.received.values():

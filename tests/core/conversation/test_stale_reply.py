@@ -1,7 +1,7 @@
 import pytest
 
 from selam_cli.core import protocol
-from selam_cli.core.conversation.stale_reply import LateEvents
+from selam_cli.core.conversation.stale_reply import StaleReplyFilter
 from selam_cli.core.protocol import AudioEnd, ControlAck, ReplyChunk, Response, Transcription
 
 CHUNK, TEXT = ReplyChunk(b"\0\0"), Response("old")
@@ -9,13 +9,13 @@ CHUNK, TEXT = ReplyChunk(b"\0\0"), Response("old")
 
 @pytest.fixture
 def gate():
-    late = LateEvents()
+    late = StaleReplyFilter()
     late.interrupted(10.0)
     return late
 
 
 def test_before_any_interruption_everything_is_admitted():
-    assert LateEvents().admits(CHUNK, 0.0)
+    assert StaleReplyFilter().admits(CHUNK, 0.0)
 
 
 def test_sound_and_text_of_the_old_reply_are_dropped(gate):
@@ -65,7 +65,7 @@ def test_a_new_session_has_nothing_old(gate):
 
 
 def test_what_answers_something_thrown_away_is_passed_over_until_something_else_is_said():
-    gate = LateEvents()
+    gate = StaleReplyFilter()
     gate.discarded()
     answers = [protocol.Transcription("no"), protocol.Response("No."), protocol.AudioEnd(0)]
     assert not any(gate.admits(message, 0.0) for message in answers)

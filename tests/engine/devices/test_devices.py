@@ -11,7 +11,7 @@ from selam_cli.config.settings import Settings
 from selam_cli.core import events
 from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.lines.commands import parse_command
-from selam_cli.engine.server_target import Target
+from selam_cli.engine.server_target import ServerTarget
 from selam_cli.sound import devices
 from selam_cli.sound.device_watch import RosterWatch
 from selam_cli.sound.speaker import open_speaker
@@ -30,7 +30,7 @@ class Heard:
         self.told = []
         self._news = asyncio.Event()
         self.engine = VoiceEngine(
-            Settings(echo_cancellation=False, **settings), Target("custom", "ws://127.0.0.1:1"), self._on
+            Settings(echo_cancellation=False, **settings), ServerTarget("custom", "ws://127.0.0.1:1"), self._on
         )
 
     def _on(self, event):

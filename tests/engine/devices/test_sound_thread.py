@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from selam_cli.engine.devices.devices import sound_thread
+from selam_cli.engine.devices import sound_thread
 from selam_cli.engine.devices.sound_thread import SoundThread, opened_in
 
 

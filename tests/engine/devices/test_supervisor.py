@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from selam_cli.engine.devices.supervisor import InUse
+from selam_cli.engine.devices.supervisor import DeviceSupervisor
 from selam_cli.errors import DeviceError
 from selam_cli.sound.device_watch import Listed
 
@@ -26,7 +26,7 @@ class Stand:
         self.sounds = options.pop("sounds", True)
         self.thread = ThreadPoolExecutor(1)
         self.loop = asyncio.get_running_loop()
-        self.in_use = InUse(
+        self.in_use = DeviceSupervisor(
             "speaker", wanted, thread=self.thread, is_device=lambda spec: spec != "file", open_device=self._open,
             on_change=lambda _: self.changed.set(), emit=lambda event: (self.notices.append(event), self.changed.set()),
         )  # fmt: skip

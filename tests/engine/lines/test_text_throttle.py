@@ -10,14 +10,14 @@ import pytest
 from selam_cli.core import events, protocol
 from selam_cli.core.protocol import MAX_TEXT, ReplyChunk, Response, Transcription
 from selam_cli.core.session import SessionState, apply
-from selam_cli.engine.lines.text_throttle import CalmTexts
+from selam_cli.engine.lines.text_throttle import TextThrottle
 from selam_cli.engine.reply.player import MAX_REPLY_S, ReplyPlayer
 from selam_cli.errors import AudioError
 
 
 async def test_a_growing_text_is_told_at_once_and_then_as_what_it_has_become():
     told: list[events.Event] = []
-    calm = CalmTexts(told.append)
+    calm = TextThrottle(told.append)
     state = events.StateChanged.of(SessionState())
     for length in range(1, 10_001):
         calm(events.Response(1, "a" * length))
@@ -29,7 +29,7 @@ async def test_a_growing_text_is_told_at_once_and_then_as_what_it_has_become():
 
 async def test_an_answer_and_a_transcription_grow_side_by_side_and_the_other_does_not_tell_each_anew():
     told: list[events.Event] = []
-    calm = CalmTexts(told.append)
+    calm = TextThrottle(told.append)
     for length in range(1, 1_001):
         calm(events.Response(1, "a" * length))
         calm(events.Transcription(1, "b" * length, is_final=False))
@@ -40,7 +40,7 @@ async def test_an_answer_and_a_transcription_grow_side_by_side_and_the_other_doe
 
 async def test_a_text_that_stops_growing_is_told_a_moment_later():
     told: asyncio.Queue[events.Event] = asyncio.Queue()
-    calm = CalmTexts(told.put_nowait)
+    calm = TextThrottle(told.put_nowait)
     for text in ("one", "one two", "one two three"):
         calm(events.Response(1, text))
     assert [(await told.get()).text, (await told.get()).text] == ["one", "one two three"]
@@ -48,7 +48,7 @@ async def test_a_text_that_stops_growing_is_told_a_moment_later():
 
 async def test_what_revises_a_text_stands_for_it_and_another_turn_does_not():
     told: list[events.Event] = []
-    calm = CalmTexts(told.append)
+    calm = TextThrottle(told.append)
     texts = [events.Transcription(1, text, is_final=text == "abcd") for text in ("a", "ab", "abc", "abcd")]
     for text in (*texts, events.Response(1, "x"), events.Response(1, "xy"), events.Response(2, "z")):
         calm(text)

@@ -9,8 +9,9 @@ import pytest
 
 from selam_cli.core import events
 from selam_cli.core.protocol import AudioEnd, ReplyChunk
-from selam_cli.engine.reply.player import ReplyPlayer, slicer
-from selam_cli.engine.reply.slicer import SLICE_BYTES, InSlices, NoMore, Slice
+from selam_cli.engine.reply import slicer
+from selam_cli.engine.reply.player import ReplyPlayer
+from selam_cli.engine.reply.slicer import SLICE_BYTES, ChunkSlicer, NoMore, Slice
 from tests.support.talker import talker, tone
 from tests.support.voice_server import voice_server
 
@@ -28,7 +29,7 @@ async def turns_of_the_loop_until(condition) -> int:
 
 async def test_what_is_short_is_handed_over_at_once():
     taken = []
-    sound = InSlices(taken.append)
+    sound = ChunkSlicer(taken.append)
     messages = [ReplyChunk(b"12"), ReplyChunk(b""), ReplyChunk(LONG[:SLICE_BYTES], "mp3"), AudioEnd(3), NoMore()]
     for message in messages:
         sound.put(message)
@@ -38,7 +39,7 @@ async def test_what_is_short_is_handed_over_at_once():
 
 async def test_what_is_long_is_handed_over_in_slices_and_what_comes_behind_it_waits():
     taken = []
-    sound = InSlices(taken.append)
+    sound = ChunkSlicer(taken.append)
     for message in (ReplyChunk(LONG, "pcm16", 8_000), ReplyChunk(b"12"), AudioEnd(2), ReplyChunk(b"34")):
         sound.put(message)
     assert len(taken) == 1
@@ -54,7 +55,7 @@ async def test_what_waits_is_bounded_in_bytes_and_in_pieces(monkeypatch):
     monkeypatch.setattr(slicer, "MOST_WAITING_BYTES", 3 * SLICE_BYTES)
     monkeypatch.setattr(slicer, "MOST_WAITING", 50)
     taken = []
-    sound = InSlices(taken.append)
+    sound = ChunkSlicer(taken.append)
     sound.put(ReplyChunk(LONG))
     assert len(taken) == 8
     sound.put(ReplyChunk(LONG))
@@ -69,7 +70,7 @@ async def test_what_waits_is_bounded_in_bytes_and_in_pieces(monkeypatch):
 
 async def test_of_what_was_cut_off_nothing_more_comes():
     taken = []
-    sound = InSlices(taken.append)
+    sound = ChunkSlicer(taken.append)
     sound.put(ReplyChunk(LONG))
     sound.put(AudioEnd(1))
     sound.clear()

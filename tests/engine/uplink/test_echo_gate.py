@@ -14,7 +14,7 @@ from selam_cli.config.settings import Settings
 from selam_cli.core import events
 from selam_cli.core.protocol import AudioEnd, ReplyChunk
 from selam_cli.engine.reply.player import ReplyPlayer
-from selam_cli.engine.uplink.echo_gate import TAIL_S, Hearing, Leak
+from selam_cli.engine.uplink.echo_gate import TAIL_S, EchoGate, EchoLeak
 from selam_cli.sound.reference import RenderReference
 from tests.support.lines import talk_json
 from tests.support.talker import talker, tone
@@ -38,7 +38,7 @@ class Heard:
         self.player.delay = lambda: DELAY_S
         self.pull = self.player.make_pull(16_000)
         self.in_force = None
-        self.hearing = Hearing(
+        self.hearing = EchoGate(
             settings, self.player, lambda *block: self.delivered.append(block), self.told.append, self._changed
         )
 
@@ -112,7 +112,7 @@ def test_what_is_heard_while_the_agent_is_silent_tells_nothing_of_the_speaker():
 
 
 def test_a_cough_is_no_echo():
-    leak = Leak()
+    leak = EchoLeak()
     for number in range(100):
         leak.heard(5_000.0 if number < 10 else 20.0, number * BLOCK_S)
     assert not leak.loud(600, 10.0)
@@ -287,10 +287,10 @@ async def test_an_engine_with_the_library_ends_before_the_interpreter_is_taken_d
 def test_who_wants_none_loads_none(broken):
     program = (
         "import asyncio, sys\n"
-        "from selam_cli.engine.uplink.echo_gate import Hearing\n"
+        "from selam_cli.engine.uplink.echo_gate import EchoGate\n"
         "from selam_cli.engine.reply.player import ReplyPlayer\n"
         "from selam_cli.config.settings import Settings\n"
-        "hearing = Hearing(Settings(echo_cancellation=False), ReplyPlayer(), print, print, print)\n"
+        "hearing = EchoGate(Settings(echo_cancellation=False), ReplyPlayer(), print, print, print)\n"
         "asyncio.run(hearing.load())\n"
         "print('selam_cli.sound.webrtc_apm' in sys.modules, 'livekit' in sys.modules)\n"
     )

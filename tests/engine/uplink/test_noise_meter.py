@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from selam_cli.engine.uplink.noise_meter import RoomMeter
+from selam_cli.engine.uplink.noise_meter import NoiseMeter
 from tests.support.speech import spoken, trimmed
 
 
 def measured(sound):
-    meter = RoomMeter()
+    meter = NoiseMeter()
     for at in range(0, len(sound), 320):
         meter.feed(sound[at : at + 320].astype(np.int16), 0.0)
     return meter.verdict
@@ -49,7 +49,7 @@ def test_somebody_who_speaks_is_not_taken_for_the_room():
 
 
 async def test_it_is_over_as_soon_as_enough_was_heard():
-    meter = RoomMeter()
+    meter = NoiseMeter()
     for _ in range(111):
         meter.feed(noise(100, 0.02).astype(np.int16), 0.0)
     await meter.listen()
