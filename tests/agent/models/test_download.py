@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
+from selam_cli.agent.models import download as downloading
 from selam_cli.agent.models.catalog import MODELS, OMNILINGUAL, Model, ModelFile
-from selam_cli.agent.models.catalog import download as downloading
 from selam_cli.agent.models.download import download
 from selam_cli.errors import ConnectionFailed, SelamError
 from tests.support.in_process import run_here
