@@ -95,7 +95,7 @@ def _cleaned(far: np.ndarray, heard: np.ndarray) -> np.ndarray:
 
 
 def _processor(*, noise_suppression: bool = False, gain_control: bool = False) -> Processor:
-    from selam_cli.sound.webrtc_apm import VoiceProcessor  # noqa: PLC0415  # an extra; the other benchmarks need none
+    from selam_cli.sound.webrtc_apm import VoiceProcessor  # an extra; the other benchmarks need none
 
     return VoiceProcessor(echo_cancellation=True, noise_suppression=noise_suppression, gain_control=gain_control)
 

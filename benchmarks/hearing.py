@@ -79,7 +79,7 @@ async def _measured(hearer: HearerInWorkers) -> _Measured:
 
 
 def _errors_as_it_comes() -> dict[str, int]:
-    from pocketsphinx import Decoder  # noqa: PLC0415  # it may not be installed
+    from pocketsphinx import Decoder  # it may not be installed
 
     errors: dict[str, int] = {}
     for voice in questions().voices:

@@ -76,7 +76,7 @@ async def measure() -> list[Figure]:
             return painted
 
         spoken = Path(folder, "spoken.wav")
-        from benchmarks.soak import write_tone  # noqa: PLC0415  # it imports the sound libraries
+        from benchmarks.soak import write_tone  # it imports the sound libraries
 
         write_tone(spoken, 1.0)
         paints, stocks, hellos = interleaved(

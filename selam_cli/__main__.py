@@ -20,11 +20,11 @@ def main() -> None:
     """Run `selam-voice` and exit."""
     _open_missing_streams()
     _leave_at_once_on_interrupt()
-    from selam_cli.cli import run  # noqa: PLC0415  # after the streams are safe
-    from selam_cli.config.user_path import ensure_home  # noqa: PLC0415
-    from selam_cli.core.redaction import Redactor, secrets_of_environment  # noqa: PLC0415
-    from selam_cli.logs.redacting import redact_uncaught  # noqa: PLC0415
-    from selam_cli.procs.standard_output import guard_standard_output, make_readable  # noqa: PLC0415
+    from selam_cli.cli import run  # after the streams are safe
+    from selam_cli.config.user_path import ensure_home
+    from selam_cli.core.redaction import Redactor, secrets_of_environment
+    from selam_cli.logs.redacting import redact_uncaught
+    from selam_cli.procs.standard_output import guard_standard_output, make_readable
 
     ensure_home(os.environ)
     guard_standard_output()

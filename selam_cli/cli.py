@@ -112,16 +112,16 @@ def talk(
     if json:
         if os.environ.get("_SELAM_OUTPUT_CLOSED"):
             raise SelamError("Standard output is closed, so nobody could read the events.", "Open it, or use talk.")
-        from selam_cli.commands import talk_json  # noqa: PLC0415
+        from selam_cli.commands import talk_json
 
         return talk_json.run(settings, target)
     _need_terminal("talk draws a screen and needs a terminal.", "Use talk --json or ask in scripts.")
-    from selam_cli.engine.host.client import EngineClient  # noqa: PLC0415
+    from selam_cli.engine.host.client import EngineClient
 
     # Before anything of Textual is loaded: the two processes start side by side.
     client = EngineClient.start(_as_arguments(flags))
-    from selam_cli.tui.app import ScreenOptions  # noqa: PLC0415
-    from selam_cli.tui.app import run as run_screen  # noqa: PLC0415
+    from selam_cli.tui.app import ScreenOptions
+    from selam_cli.tui.app import run as run_screen
 
     return run_screen(
         client,
@@ -177,7 +177,7 @@ def ask(
         },
         context,
     )
-    from selam_cli.commands import ask as ask_once  # noqa: PLC0415
+    from selam_cli.commands import ask as ask_once
 
     return ask_once.run(ask_once.Wish(file, out, timeout, json), settings, target)
 
@@ -196,8 +196,8 @@ def login(
             "A key on the command line stands in the process list and in the shell's history.",
             "Run selam-voice login and type it there, or pipe it in. If others use this machine, make a new key.",
         )
-    from selam_cli.commands import login as login_command  # noqa: PLC0415
-    from selam_cli.config.settings import load_settings  # noqa: PLC0415
+    from selam_cli.commands import login as login_command
+    from selam_cli.config.settings import load_settings
 
     edge: _Edge = context.obj
     return login_command.run(
@@ -208,8 +208,8 @@ def login(
 @app.command()
 def logout(server: Server = None) -> int:
     """Remove the kept API key from every place, for one server or for all."""
-    from selam_cli.commands import logout as logout_command  # noqa: PLC0415
-    from selam_cli.config.settings import load_settings  # noqa: PLC0415
+    from selam_cli.commands import logout as logout_command
+    from selam_cli.config.settings import load_settings
 
     if server is not None:
         load_settings({"server": server})
@@ -219,7 +219,7 @@ def logout(server: Server = None) -> int:
 @app.command()
 def devices(json: Json = False) -> int:
     """List microphones and speakers, the default ones marked."""
-    from selam_cli.commands.listings import show_devices  # noqa: PLC0415
+    from selam_cli.commands.listings import show_devices
 
     return show_devices(as_json=json)
 
@@ -227,7 +227,7 @@ def devices(json: Json = False) -> int:
 @app.command()
 def voices(json: Json = False) -> int:
     """List the voices by language."""
-    from selam_cli.commands.listings import show_voices  # noqa: PLC0415
+    from selam_cli.commands.listings import show_voices
 
     return show_voices(as_json=json)
 
@@ -237,7 +237,7 @@ def models(
     name: Annotated[str | None, typer.Argument(help="The model to download; absent: the list of them.")] = None,
 ) -> int:
     """List the models that the embedded agent can use, or download one."""
-    from selam_cli.commands import models  # noqa: PLC0415
+    from selam_cli.commands import models
 
     return models.show_models() if name is None else models.download_model(name)
 
@@ -245,12 +245,12 @@ def models(
 @app.command()
 def keys(ptt: Ptt = None) -> int:
     """Show what the terminal reports of each key, and which way of push-to-talk follows."""
-    from selam_cli.config.settings import load_settings  # noqa: PLC0415
+    from selam_cli.config.settings import load_settings
 
     settings = load_settings({"ptt": ptt})
     _need_terminal("keys shows what a keyboard does and needs a terminal.", "Run it where you want to talk.")
-    from selam_cli.core.push_to_talk import Mode  # noqa: PLC0415
-    from selam_cli.tui import keys_screen  # noqa: PLC0415
+    from selam_cli.core.push_to_talk import Mode
+    from selam_cli.tui import keys_screen
 
     return keys_screen.run(Mode(settings.ptt), settings.talk_key)
 
@@ -268,7 +268,7 @@ def doctor(
     json: Json = False,
 ) -> int:
     """Check everything that a conversation needs, and say how to mend what fails."""
-    from selam_cli.doctor import command  # noqa: PLC0415
+    from selam_cli.doctor import command
 
     flags = {"server": server, "local": local, "input": input, "output": output, "insecure": insecure}
     return command.run(command.Wish(flags, json, speak))
@@ -297,7 +297,7 @@ def serve(
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> int:
     """Run the embedded agent for other clients."""
-    from selam_cli.commands import serve  # noqa: PLC0415
+    from selam_cli.commands import serve
 
     if child:
         return serve.run_child()
@@ -346,7 +346,7 @@ class _Edge:
 
     @property
     def redactor(self) -> Redactor:
-        from selam_cli.core.redaction import Redactor, secrets_of_environment  # noqa: PLC0415
+        from selam_cli.core.redaction import Redactor, secrets_of_environment
 
         return Redactor.of((*self._secrets, *secrets_of_environment(os.environ)))
 
@@ -359,10 +359,10 @@ class _Edge:
 
     def tell_bug(self, error: Exception) -> int:
         """Print that the program failed; its traceback only for those who ask."""
-        from selam_cli.core.outside_text import variable  # noqa: PLC0415
+        from selam_cli.core.outside_text import variable
 
         if variable(os.environ, "SELAM_DEBUG") == "1":
-            from selam_cli.logs.redacting import redacted_traceback  # noqa: PLC0415
+            from selam_cli.logs.redacting import redacted_traceback
 
             print(redacted_traceback(error, self.redactor), end="", file=sys.stderr)  # noqa: T201  # its output
         problem = f"The program failed ({type(error).__name__})."
@@ -409,10 +409,10 @@ def _prepared(
     flags: Mapping[str, object], context: typer.Context, *, ask_key_store: bool = True
 ) -> tuple[Settings, ServerTarget]:
     """Return the settings and the server with its key. The screen's process knows no kept key: its engine finds it."""
-    from selam_cli.config.settings import load_settings  # noqa: PLC0415
-    from selam_cli.core.protocol import HOSTED_SERVER  # noqa: PLC0415
-    from selam_cli.credentials.handshake import environment_credentials, load_credentials  # noqa: PLC0415
-    from selam_cli.engine.server_target import choose_target  # noqa: PLC0415
+    from selam_cli.config.settings import load_settings
+    from selam_cli.core.protocol import HOSTED_SERVER
+    from selam_cli.credentials.handshake import environment_credentials, load_credentials
+    from selam_cli.engine.server_target import choose_target
 
     settings = load_settings(flags)
     if settings.local or not ask_key_store:

@@ -12,7 +12,8 @@
         ├── SessionError               … also when the service gave no answer in time
         └── AudioError
 
-The number is the process's exit status (cli.md). Each error carries two plain sentences: what is wrong, and what to do.
+The number is the process's exit status (docs/cli.md). Each error carries two plain sentences: what is wrong, and what
+to do.
 """
 
 from __future__ import annotations

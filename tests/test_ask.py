@@ -139,7 +139,7 @@ async def test_a_refused_key_is_status_3(question):
     async with voice_server() as server:
 
         def refuse():
-            from socketio.exceptions import ConnectionRefusedError as Refused  # noqa: PLC0415  # shadows a builtin
+            from socketio.exceptions import ConnectionRefusedError as Refused  # shadows a builtin
 
             raise Refused("authentication_error", {"type": "authentication_error", "message": "Unknown key."})
 
@@ -196,7 +196,7 @@ async def test_ctrl_c_ends_the_session_and_is_status_130(question):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a POSIX thing")
 async def test_on_a_terminal_it_says_what_it_is_doing_and_wipes_that_away(question):
-    from tests.support.terminal import Terminal  # noqa: PLC0415  # POSIX only
+    from tests.support.terminal import Terminal  # POSIX only
 
     async with voice_server() as server:
         answered = asyncio.create_task(answer_when_silent(server))

@@ -70,7 +70,7 @@ def test_wrong_usage_is_two_sentences_and_status_2(arguments, said):
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a POSIX thing")
 @pytest.mark.parametrize("command", ["talk", "keys"])
 def test_a_terminal_without_a_screen_gets_no_escape_codes(command):
-    from tests.support.terminal import Terminal  # noqa: PLC0415  # POSIX only
+    from tests.support.terminal import Terminal  # POSIX only
 
     with Terminal([sys.executable, "-m", "selam_cli", command], environment={"TERM": "dumb"}) as terminal:
         assert terminal.wait_for_exit() == 2

@@ -245,7 +245,7 @@ async def test_a_key_store_that_hangs_holds_up_neither_login_nor_talk_nor_their_
 
 
 def login_on_a_terminal(*arguments):
-    from tests.support.terminal import Terminal  # noqa: PLC0415  # POSIX only
+    from tests.support.terminal import Terminal  # POSIX only
 
     return Terminal([sys.executable, "-m", "selam_cli", "login", *arguments], columns=120)
 
@@ -309,7 +309,7 @@ def test_leaving_while_it_asks_gives_the_terminal_its_echo_back(leave, status):
 @posix
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGABRT", "SIGUSR1"])
 def test_whatever_ends_it_while_it_asks_the_terminal_gets_its_echo_back(name):
-    from tests.support.terminal import Terminal  # noqa: PLC0415  # POSIX only
+    from tests.support.terminal import Terminal  # POSIX only
 
     with Terminal(["/bin/sh", "-c", '"$@"; cat', "sh", sys.executable, "-m", "selam_cli", "login"]) as shell:
         shell.wait_for_text("it is not shown")

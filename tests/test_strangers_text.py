@@ -18,7 +18,7 @@ from selam_cli.core import protocol
 from selam_cli.core.protocol import Control, StartSession
 from selam_cli.core.redaction import Redactor
 from selam_cli.logs.redacting import RedactingFormatter
-from selam_cli.sound.devices import AudioDevice
+from selam_cli.sound.device import AudioDevice
 from selam_cli.sound.files import write_wav
 from tests.support.in_process import run_beside, run_here
 from tests.support.lines import talk_json

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import web
 
 from selam_cli.agent.metrics import Metrics
-
-if TYPE_CHECKING:
-    from selam_cli.agent.server import ServeSettings
+from selam_cli.agent.serve_settings import ServeSettings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

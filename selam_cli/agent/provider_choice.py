@@ -201,7 +201,7 @@ def _speak(settings: AgentSettings, credentials: Credentials, rest: RestClient, 
 
 def _speak_with_sherpa(settings: AgentSettings, found: _Found) -> None:
     """Add the voice that the settings name, for its language; the others are espeak-ng's."""
-    from selam_cli.agent.tts.sherpa import SherpaVoice, available  # noqa: PLC0415  # where it is asked for
+    from selam_cli.agent.tts.sherpa import SherpaVoice, available  # where it is asked for
 
     folder = None if settings.speaking_model is None else Path(settings.speaking_model)
     reason = available(folder, settings.speaking_language)
@@ -226,7 +226,7 @@ async def _try_voices(voices: list[Synthesizer]) -> list[str]:
 
 def _speak_through(server: Endpoint, rest: RestClient, found: _Found, *, own: bool) -> None:
     """Add a speech server; `own` is the service, which has the catalogue's native voices."""
-    from selam_cli.agent.tts.openai import (  # noqa: PLC0415  # it brings decoders
+    from selam_cli.agent.tts.openai import (  # it brings decoders
         OPENAI_VOICES,
         SELAM_VOICES,
         SpeechSynthesizer,

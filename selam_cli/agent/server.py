@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
@@ -18,7 +17,7 @@ from aiohttp import web
 
 from selam_cli.agent.client_session import ClientSession
 from selam_cli.agent.http_app import Handler, make_app
-from selam_cli.agent.limits import NO_LIMITS, PARTING_WORDS, Limits, Stay
+from selam_cli.agent.limits import NO_LIMITS, PARTING_WORDS, Stay
 from selam_cli.agent.metrics import Metrics
 from selam_cli.agent.packets import (
     MAX_BYTES_BEFORE_JOINING,
@@ -29,6 +28,7 @@ from selam_cli.agent.packets import (
     whole_post,
 )
 from selam_cli.agent.responder import Responder
+from selam_cli.agent.serve_settings import ServeSettings
 from selam_cli.agent.silence import KEPT_ALIVE_S, SilentConnections
 from selam_cli.agent.transport import Transport
 from selam_cli.agent.websocket import count_pings
@@ -54,23 +54,6 @@ _SOCKET_IO: Final = "/socket.io/"
 
 LOOK_EVERY_S: Final = 1.0
 """How often it is looked whether a client has to leave."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServeSettings:
-    """How the agent listens. `keys` None: no key is asked for, which only loopback allows.
-
-    `shares_port`: other processes listen on the same port, and each request may reach another one. Long-polling, a
-    conversation of many requests, does not survive that, so only WebSocket is taken then.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8765
-    keys: frozenset[str] | None = None
-    allow_origins: tuple[str, ...] = ()
-    max_sessions: int | None = None
-    shares_port: bool = False
-    limits: Limits = NO_LIMITS
 
 
 async def serve(

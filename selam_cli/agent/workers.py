@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from selam_cli.agent.limits import Limits
 from selam_cli.agent.metrics import SHARED_FOLDER
-from selam_cli.agent.server import ServeSettings, cannot_listen
+from selam_cli.agent.serve_settings import ServeSettings
+from selam_cli.agent.server import cannot_listen
 from selam_cli.errors import SelamError, UsageFault
 
 START_WITHIN_S: Final = 60.0

@@ -243,7 +243,7 @@ class _Turn:
                 f"The connection was lost before the answer, and was not back within {within_s} s.", "Try again."
             )
         if self._error is not None:
-            from selam_cli.errors import service_error  # noqa: PLC0415  # rare
+            from selam_cli.errors import service_error  # rare
 
             return service_error(self._error.type, self._error.message)
         return SessionError("No answer came.", "Try again, or check that the recording holds speech.")

@@ -15,7 +15,7 @@ from selam_cli.procs.standard_output import json_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from selam_cli.sound.devices import AudioDevice
+    from selam_cli.sound.device import AudioDevice
 
 GENDERS = {"f": "female", "m": "male"}
 
@@ -28,11 +28,11 @@ def show_devices(*, as_json: bool) -> int:
     if as_json:
         _print_json({"inputs": [_fields(device) for device in inputs], "outputs": [_fields(d) for d in outputs]})
         return 0
-    from selam_cli.sound.devices import no_device  # noqa: PLC0415  # a sound library is loaded with it
+    from selam_cli.sound.devices import no_device  # a sound library is loaded with it
 
     if not found:
         raise no_device("input")
-    from rich.console import Console  # noqa: PLC0415  # for people only
+    from rich.console import Console  # for people only
 
     console = Console(soft_wrap=True)
     console.print(_device_table("Microphones  (--input)", [device for device in inputs if not device.monitor]))
@@ -50,9 +50,9 @@ def show_voices(*, as_json: bool) -> int:
     if as_json:
         _print_json({"voices": [asdict(voice) for voice in VOICES.values()], "default": DEFAULT_VOICE})
         return 0
-    from rich import box  # noqa: PLC0415  # for people only
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich import box  # for people only
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("language", "", "code", "voices"):
@@ -72,8 +72,8 @@ def _devices_quietly() -> list[AudioDevice]:
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        from selam_cli.sound.devices import list_devices  # noqa: PLC0415  # chatter may begin at the import
-        from selam_cli.sound.stalled import in_time  # noqa: PLC0415  # so that --help loads no more than it needs
+        from selam_cli.sound.devices import list_devices  # chatter may begin at the import
+        from selam_cli.sound.stalled import in_time  # so that --help loads no more than it needs
 
         return in_time(list_devices, "while devices were listed")
     finally:
@@ -83,9 +83,9 @@ def _devices_quietly() -> list[AudioDevice]:
 
 
 def _device_table(title: str, found: Iterable[AudioDevice]) -> Table:
-    from rich import box  # noqa: PLC0415  # for people only
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich import box  # for people only
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("no.", justify="right")

@@ -51,7 +51,7 @@ def run(settings: Settings, *, untried: bool, on_key: Callable[[Sequence[str]], 
 
 
 def _tried(settings: Settings, target: ServerTarget) -> SelamError | int | None:
-    from selam_cli.commands.key_trial import Ended, try_key  # noqa: PLC0415  # loaded while the key has been typed
+    from selam_cli.commands.key_trial import Ended, try_key  # loaded while the key has been typed
 
     if sys.stdin.isatty():
         _say(f"Trying it at {target.shown} …")

@@ -21,7 +21,8 @@ from selam_cli.agent.metrics import SHARED_FOLDER, Metrics
 from selam_cli.agent.pipeline import Pipeline
 from selam_cli.agent.provider_choice import choose_engines
 from selam_cli.agent.responder import Responder
-from selam_cli.agent.server import ServeSettings, serve
+from selam_cli.agent.serve_settings import ServeSettings
+from selam_cli.agent.server import serve
 from selam_cli.agent.workers import serve_with_workers, worker_settings
 from selam_cli.config.agent_settings import load_agent_settings
 from selam_cli.config.user_path import expanded
@@ -180,7 +181,7 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     _redact_output(())
     if sys.platform == "win32":
         return asyncio.run(work)
-    import uvloop  # noqa: PLC0415  # no wheel on Windows
+    import uvloop  # no wheel on Windows
 
     return uvloop.run(work)
 
@@ -195,7 +196,7 @@ def _redact_output(secrets: Iterable[str]) -> None:
 
 def _new_metrics() -> Metrics:
     # Loaded where figures are kept: the agent of a single conversation has to be there at once.
-    from selam_cli.agent.prometheus import PrometheusMetrics  # noqa: PLC0415
+    from selam_cli.agent.prometheus import PrometheusMetrics
 
     return PrometheusMetrics()
 

@@ -118,7 +118,7 @@ def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
     """Run on uvloop where there is one: half the delay from a socket or a callback to our code."""
     if sys.platform == "win32":
         return asyncio.run(work)
-    import uvloop  # noqa: PLC0415  # no wheel on Windows
+    import uvloop  # no wheel on Windows
 
     return uvloop.run(work)
 

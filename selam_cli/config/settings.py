@@ -1,7 +1,7 @@
 """What the program is told to do: defaults < settings file < environment < flags, in one frozen `Settings`.
 
 A value is checked where it enters, so that its error can name where it stands: the flag, the variable, or the file and
-its line. Source of names and ranges: cli.md and the service's public guide.
+its line. Source of names and ranges: docs/settings.md and the service's public guide.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def settings_path(environment: Mapping[str, str]) -> Path:
     """Return where the settings file is looked for; it need not exist."""
     if named := variable(environment, "SELAM_CONFIG"):
         return expanded(named)
-    from platformdirs import user_config_path  # noqa: PLC0415  # loaded only where a path is asked for
+    from platformdirs import user_config_path  # loaded only where a path is asked for
 
     return user_config_path("selam-voice", appauthor=False) / "config.toml"
 

@@ -1,7 +1,7 @@
 """The service's languages and voices, and which of them fit together.
 
 Source: the service's public guide. The service may gain a voice before this file does, so an unknown one is passed on
-with a warning; an unknown language is refused (cli.md counts it as wrong usage).
+with a warning; an unknown language is refused (docs/cli.md counts it as wrong usage).
 """
 
 from __future__ import annotations

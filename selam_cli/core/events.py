@@ -1,7 +1,7 @@
 """The lines that the engine writes: one frozen dataclass an event, and the codec that both ends use.
 
-Every face of the product — the screen, `talk --json`, a script — is built on these and on nothing else. cli.md promises
-their names and fields, so they change only with a line in CHANGELOG.md.
+Every face of the product — the screen, `talk --json`, a script — is built on these and on nothing else.
+docs/json-lines.md promises their names and fields, so they change only with a line in CHANGELOG.md.
 """
 
 from __future__ import annotations

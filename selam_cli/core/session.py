@@ -150,7 +150,7 @@ class MicrophoneState:
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """The whole truth about a conversation at one moment; most fields are those of a `state` line (cli.md)."""
+    """The whole truth about a conversation at one moment; most fields are those of a `state` line."""
 
     stage: TurnStage = TurnStage.IDLE
     link: LinkState = LinkState.CONNECTING

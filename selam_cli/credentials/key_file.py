@@ -45,7 +45,7 @@ class KeyFileContents:
 
 def key_file_path() -> Path:
     """Return where the file is; it need not exist. Never beside a file of SELAM_CONFIG, which may be shared."""
-    from platformdirs import user_config_path  # noqa: PLC0415  # loaded only where a path is asked for
+    from platformdirs import user_config_path  # loaded only where a path is asked for
 
     return user_config_path("selam-voice", appauthor=False) / "keys.json"
 

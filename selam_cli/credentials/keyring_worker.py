@@ -21,10 +21,10 @@ def main() -> None:
     verb, server, *key = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_whoever_asks, name="asker-watch", daemon=True).start()
     try:
-        import keyring.core  # noqa: PLC0415  # its absence is an answer
+        import keyring.core  # its absence is an answer
 
         with contextlib.suppress(ImportError):
-            import secretstorage  # noqa: F401, PLC0415  # what its backend would load, in time that is not the store's
+            import secretstorage  # noqa: F401  # what its backend would load, in time that is not the store's
     except ImportError:
         _say(output, {"fault": "missing"})
         return
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _obeyed(verb: str, server: str, key: str = "") -> str | bool | None:
-    import keyring  # noqa: PLC0415  # loaded by `main`
+    import keyring  # loaded by `main`
 
     if verb == "set":
         keyring.set_password(SERVICE, server, key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from selam_cli.config.agent_settings import AgentSettings
 from selam_cli.config.settings import Settings
 from selam_cli.doctor.finding import Finding
-from selam_cli.doctor.key import KnownKey
+from selam_cli.doctor.known_key import KnownKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,16 @@ from selam_cli.config.settings_file import settings_path
 from selam_cli.core.protocol import HOSTED_SERVER
 from selam_cli.core.push_to_talk import Mode
 from selam_cli.core.redaction import secrets_of_environment
-from selam_cli.doctor import key as keys
+from selam_cli.doctor import known_key
 from selam_cli.doctor.case import Case
 from selam_cli.doctor.engines import check_engines
 from selam_cli.doctor.examination import Topic, examine
 from selam_cli.doctor.finding import Finding, Status, failed, ok, skipped, warning
 from selam_cli.doctor.folders import check_folders
 from selam_cli.doctor.in_time import WatchedExecutor, in_thread, to_its_end
-from selam_cli.doctor.key import KnownKey, check_key
+from selam_cli.doctor.key import check_key
 from selam_cli.doctor.keyboard import NoKeyboard
+from selam_cli.doctor.known_key import KnownKey
 from selam_cli.doctor.level import spoken_level
 from selam_cli.doctor.report import JsonFace, PlainFace, Report
 from selam_cli.doctor.server import check_server
@@ -130,7 +131,7 @@ def _settings(flags: Mapping[str, object]) -> tuple[Settings, AgentSettings, tup
 
 async def _key(server: str) -> KnownKey:
     try:
-        return await in_thread(lambda: keys.known_key(os.environ, server), KEY_WITHIN_S)
+        return await in_thread(lambda: known_key.known_key(os.environ, server), KEY_WITHIN_S)
     except TimeoutError:
         told = f"The key's store did not answer within {KEY_WITHIN_S:.0f} s."
         return KnownKey(fault=warning("key.source", told, "Set SELAM_API_KEY instead, or unlock the key store."))
@@ -150,8 +151,8 @@ async def _level(case: Case, report: Report) -> Finding:
 async def _held_key(case: Case) -> Finding:
     if not case.in_terminal:
         return skipped("keys.repeat", "Nobody was asked to hold the talk key.", "selam-voice keys shows what it does.")
-    from selam_cli.doctor import held_key  # noqa: PLC0415  # it loads Textual
-    from selam_cli.tui.key_log import KeyLog  # noqa: PLC0415
+    from selam_cli.doctor import held_key  # it loads Textual
+    from selam_cli.tui.key_log import KeyLog
 
     mode, key = Mode(case.settings.ptt), case.settings.talk_key
     log = KeyLog(mode, key)

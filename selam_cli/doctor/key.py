@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator
+from typing import Final
 
-from selam_cli.credentials.handshake import Credentials, load_credentials
+from selam_cli.doctor.case import Case
 from selam_cli.doctor.finding import Finding, failed, ok, warning
 from selam_cli.errors import AuthenticationError
 
-if TYPE_CHECKING:
-    from selam_cli.doctor.case import Case
-
 _PREFIX: Final = "sk-selam-"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownKey:
-    """What a conversation would be let in with, and where it was found; `fault` says what went wrong on the way."""
-
-    credentials: Credentials = field(default_factory=Credentials)
-    source: str = ""
-    fault: Finding | None = None
-
-
-def known_key(environment: Mapping[str, str], server: str) -> KnownKey:
-    """Return a server's key as a conversation would find it. May take as long as the system's key store does."""
-    credentials = load_credentials(environment, server)
-    source = {"environment": "SELAM_API_KEY", "": ""}.get(credentials.source, f"the {credentials.source}")
-    fault = warning("key.source", credentials.problem, credentials.remedy) if credentials.problem else None
-    return KnownKey(credentials, source, fault)
 
 
 async def check_key(case: Case) -> AsyncGenerator[Finding, None]:

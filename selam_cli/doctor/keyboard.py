@@ -100,7 +100,7 @@ def raw_keyboard(stop: threading.Event) -> Iterator[Keyboard]:
     """Read keys as they come, Ctrl+C among them, while lines are still written as they are."""
     if sys.platform == "win32":
         raise NoKeyboard("not on Windows.")
-    import termios  # noqa: PLC0415  # POSIX only
+    import termios  # POSIX only
 
     sys.stdout.flush()
     input_fd, output_fd = sys.stdin.fileno(), sys.stdout.fileno()

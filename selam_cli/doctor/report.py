@@ -142,7 +142,7 @@ class PlainFace:
 
 
 class JsonFace:
-    """One object a line, as cli.md has it: `event` and `t`, UTF-8, flushed at once."""
+    """One object a line, as docs/json-lines.md has it: `event` and `t`, UTF-8, flushed at once."""
 
     def __init__(self) -> None:
         self._began_at = time.monotonic()

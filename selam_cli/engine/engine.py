@@ -102,7 +102,7 @@ class VoiceEngine:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def run(self) -> int:
-        """Hold the conversation until `quit`; return the exit status (cli.md)."""
+        """Hold the conversation until `quit`; return the exit status (docs/cli.md)."""
         self._emit(events.Hello(events.PROTOCOL_VERSION, __version__))
         self.conversation.tell_state()
         self._tell_of_missing_key()

@@ -65,7 +65,7 @@ def socketio_path(url: str) -> str:
 
 
 def choose_target(settings: Settings, credentials: Credentials) -> ServerTarget:
-    """Choose by cli.md: `--local`, else the given server, else the hosted one where a key is known, else embedded.
+    """Choose by docs/cli.md: `--local`, else the given server, else the hosted one where a key is known, else embedded.
 
     Raises UsageFault where a key would go to another host in plain text, or the address is none.
     """

@@ -7,7 +7,7 @@ import sys
 from textual import constants
 from textual.driver import Driver
 
-from selam_cli.keyboard.key_reader import KeyListener
+from selam_cli.keyboard.key_listener import KeyListener
 
 
 def driver_class(heard_by: KeyListener) -> type[Driver] | None:
@@ -15,7 +15,7 @@ def driver_class(heard_by: KeyListener) -> type[Driver] | None:
     if constants.DRIVER:
         return None
     if sys.platform == "win32":
-        from selam_cli.keyboard.windows import keyboard_driver  # noqa: PLC0415  # Windows only
+        from selam_cli.keyboard.windows import keyboard_driver  # Windows only
     else:
-        from selam_cli.keyboard.posix import keyboard_driver  # noqa: PLC0415  # POSIX only
+        from selam_cli.keyboard.posix import keyboard_driver  # POSIX only
     return keyboard_driver(heard_by)

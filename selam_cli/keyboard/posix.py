@@ -23,8 +23,9 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.message import Message
 
+from selam_cli.keyboard.key_listener import KeyListener
 from selam_cli.keyboard.key_parser import ASK_FOR_ALL
-from selam_cli.keyboard.key_reader import KeyboardGone, KeyListener, KeyReader
+from selam_cli.keyboard.key_reader import KeyboardGone, KeyReader
 from selam_cli.keyboard.surroundings import tells_mouse
 from selam_cli.procs.standard_output import READABLE_IN_CELLS, make_readable
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from selam_cli.keyboard import multiplexer
-
-if TYPE_CHECKING:
-    from selam_cli.keyboard.key_reader import KeyListener
+from selam_cli.keyboard.key_listener import KeyListener
 
 ASK_EVERY_S: Final = 2.0
 NO_SIGN_S: Final = 5.0

@@ -13,8 +13,9 @@ import sys
 import time
 from typing import Any, Final
 
+from selam_cli.keyboard.key_listener import KeyListener
 from selam_cli.keyboard.key_parser import ASK_FOR_ALL
-from selam_cli.keyboard.key_reader import KeyListener, KeyReader
+from selam_cli.keyboard.key_reader import KeyReader
 
 # ruff: noqa: E402  # the line below is for the type checker: what follows exists on Windows only
 assert sys.platform == "win32"  # noqa: S101

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def log_path() -> Path | None:
     """Return where the log is, its folder made; None where that cannot be."""
-    from platformdirs import user_log_path  # noqa: PLC0415  # only a process that logs needs it
+    from platformdirs import user_log_path  # only a process that logs needs it
 
     with contextlib.suppress(OSError):
         return user_log_path("selam-voice", appauthor=False, ensure_exists=True) / "selam-voice.log"

@@ -140,8 +140,8 @@ _SOCKS_WANTS_A_LOGIN: Final = re.compile(
 
 
 async def _through_socks(proxy: Proxy, host: str, port: int) -> Streams:
-    import python_socks  # noqa: PLC0415  # where there is such a proxy
-    from python_socks.async_.asyncio.v2 import Proxy as Socks  # noqa: PLC0415
+    import python_socks  # where there is such a proxy
+    from python_socks.async_.asyncio.v2 import Proxy as Socks
 
     kind = python_socks.ProxyType.SOCKS4 if proxy.kind.startswith("socks4") else python_socks.ProxyType.SOCKS5
     looked_up_there = proxy.kind in {"socks4a", "socks5h"}

@@ -1,7 +1,7 @@
 """A reply's sound, whatever its format, decoded as it streams.
 
 One reply is one stream: a frame may be split across chunks. The server's `format` and `sample_rate` win; where it says
-nothing, the first bytes tell (protocol.md, "Where the guide is silent").
+nothing, the first bytes tell (docs/protocol.md).
 """
 
 from __future__ import annotations

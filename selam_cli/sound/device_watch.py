@@ -92,9 +92,9 @@ class _Eyes:
     """Looks through one connection to the sound server for as long as that lasts."""
 
     def __init__(self) -> None:
-        import miniaudio  # noqa: PLC0415  # no wheel on every platform
+        import miniaudio  # no wheel on every platform
 
-        from selam_cli.sound import mini_system  # noqa: PLC0415  # it needs miniaudio
+        from selam_cli.sound import mini_system  # it needs miniaudio
 
         self._error = miniaudio.MiniaudioError
         self._mini = mini_system

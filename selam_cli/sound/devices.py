@@ -5,36 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
-from typing import Final, Literal
+from typing import Final
 
 from selam_cli.core.outside_text import variable
 from selam_cli.errors import DeviceError
-
-Direction = Literal["input", "output"]
+from selam_cli.sound.device import FOLLOWERS, AudioDevice, Direction
 
 BACKEND_VARIABLE: Final = "SELAM_SOUND"
 """Set to portaudio or miniaudio, it keeps the other from being tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class AudioDevice:
-    """A microphone or a speaker. `number` is how a person may name it; it holds for this moment's list only."""
-
-    number: int
-    name: str
-    direction: Direction
-    channels: int
-    default_rate_hz: int
-    host_api: str
-    is_default: bool
-    monitor: bool = False
-    """Whether it is no microphone but carries what a speaker plays (`core/monitors.py`)."""
-
-
-FOLLOWERS: Final = frozenset({"default", "pulse", "pipewire", "sysdefault"})
-"""Names that mean whatever is the default device at the moment."""
 
 
 def backends() -> list[ModuleType]:
@@ -43,14 +23,14 @@ def backends() -> list[ModuleType]:
     found: list[ModuleType] = []
     if wanted != "miniaudio":
         try:
-            from selam_cli.sound import portaudio  # noqa: PLC0415  # it needs a system library
+            from selam_cli.sound import portaudio  # it needs a system library
 
             found.append(portaudio)
         except ImportError:
             pass  # the wheel for Linux brings no PortAudio of its own
     if wanted != "portaudio":
         try:
-            from selam_cli.sound import mini  # noqa: PLC0415  # no wheel on every platform
+            from selam_cli.sound import mini  # no wheel on every platform
 
             found.append(mini)
         except ImportError:

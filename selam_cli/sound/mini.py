@@ -14,7 +14,7 @@ import numpy as np
 
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
-from selam_cli.sound.devices import AudioDevice, Direction
+from selam_cli.sound.device import AudioDevice, Direction
 from selam_cli.sound.mini_system import Entry, SoundSystem, ask_nothing, on_sound_server
 from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, silence
 

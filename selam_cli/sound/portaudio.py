@@ -25,7 +25,7 @@ except Exception as failure:
 from selam_cli.core.monitors import is_monitor
 from selam_cli.core.protocol import WIRE_RATE_HZ
 from selam_cli.errors import DeviceError
-from selam_cli.sound.devices import AudioDevice
+from selam_cli.sound.device import AudioDevice
 from selam_cli.sound.portaudio_threads import LostThreads, close, started
 from selam_cli.sound.streams import InputStream, OnSamples, OutputStream, Pull, Watch, mixed_down, silence
 

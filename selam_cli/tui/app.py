@@ -397,13 +397,13 @@ class SelamScreen(TimelyApp):
 
     def action_help(self) -> None:
         """Open the help."""
-        from selam_cli.tui.help_sheet import HelpSheet  # noqa: PLC0415  # the first paint does without
+        from selam_cli.tui.help_sheet import HelpSheet  # the first paint does without
 
         self._open(HelpSheet(self.state.talk, self.state.session.processing))
 
     def action_settings(self) -> None:
         """Open the settings; what was changed is sent when they close."""
-        from selam_cli.tui.settings_sheet import Choices, SettingsSheet  # noqa: PLC0415  # the first paint does without
+        from selam_cli.tui.settings_sheet import Choices, SettingsSheet  # the first paint does without
 
         session = self.state.session
         before = Choices(
@@ -413,7 +413,7 @@ class SelamScreen(TimelyApp):
         self._open(SettingsSheet(before, lambda: self.command("calibrate")), lambda after: self._apply(before, after))
 
     def _apply(self, before: Choices, after: Choices | None) -> None:
-        from selam_cli.tui.settings_sheet import changes  # noqa: PLC0415  # loaded with the sheet
+        from selam_cli.tui.settings_sheet import changes  # loaded with the sheet
 
         for change in changes(before, after) if after is not None else ():
             self.command(change.verb, change.argument)
@@ -422,7 +422,7 @@ class SelamScreen(TimelyApp):
 
     def action_devices(self) -> None:
         """Open the devices, and have the engine look for them."""
-        from selam_cli.tui.devices_sheet import DevicesSheet  # noqa: PLC0415  # the first paint does without
+        from selam_cli.tui.devices_sheet import DevicesSheet  # the first paint does without
 
         session = self.state.session
         self._open(DevicesSheet(session.microphone.name, session.speaker, self.command))
@@ -435,7 +435,7 @@ class SelamScreen(TimelyApp):
 
 
 def run(engine: Engine, options: ScreenOptions) -> int:
-    """Show the screen until it is left; return the process's exit status (cli.md)."""
+    """Show the screen until it is left; return the process's exit status (docs/cli.md)."""
     collector = gc_control.QuietCollector()
     departures = shutdown.Departures(lambda: engine.send("quit"))
     app = SelamScreen(engine, options, departures=departures, collector=collector)

@@ -12,7 +12,8 @@ import socketio
 
 from selam_cli.agent import server
 from selam_cli.agent.echo_responder import Echo
-from selam_cli.agent.server import ServeSettings, serve
+from selam_cli.agent.serve_settings import ServeSettings
+from selam_cli.agent.server import serve
 from selam_cli.core import protocol
 from selam_cli.core.protocol import Action, AudioChunk, Control, EndSession, StartSession
 from selam_cli.errors import SelamError

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from selam_cli.agent.limits import NO_LIMITS, PUBLIC, Limits
-from selam_cli.agent.server import ServeSettings
+from selam_cli.agent.serve_settings import ServeSettings
 from selam_cli.agent.workers import as_line, serve_with_workers, worker_settings
 from selam_cli.commands import serve as process
 from selam_cli.commands.serve import chosen_limits

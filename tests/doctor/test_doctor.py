@@ -14,7 +14,7 @@ import pytest
 
 from selam_cli import __version__
 from selam_cli.cli import run
-from selam_cli.doctor import command, key
+from selam_cli.doctor import command, known_key
 from tests.doctor.examined import NOBODY, PATIENCE_S, examine, look_at
 from tests.support.voice_server import voice_server
 
@@ -77,7 +77,7 @@ async def test_what_fails_or_warns_has_a_remedy(a_file):
 
 
 async def test_no_key_of_any_source_is_told_or_logged(tmp_path, a_file):
-    from socketio.exceptions import ConnectionRefusedError as Refused  # noqa: PLC0415  # beside its use
+    from socketio.exceptions import ConnectionRefusedError as Refused  # beside its use
 
     secrets = {"SELAM_API_KEY": CANARY, "SELAM_TOKEN": "token-canary-5", "SELAM_THINKING_KEY": "odd-canary-7"}
     config = tmp_path / "config.toml"
@@ -101,7 +101,7 @@ async def test_no_key_of_any_source_is_told_or_logged(tmp_path, a_file):
 async def test_a_key_store_that_never_answers_costs_a_warning(monkeypatch):
     answers = threading.Event()
     monkeypatch.setattr(command, "KEY_WITHIN_S", 0.1)
-    monkeypatch.setattr(key, "known_key", lambda _environment, _server: answers.wait(60))
+    monkeypatch.setattr(known_key, "known_key", lambda _environment, _server: answers.wait(60))
     async with voice_server() as server:
         seen = await look_at("key", "server", server=server.url)
     answers.set()

@@ -28,7 +28,7 @@ def with_table(tmp_path):
 
 async def test_a_model_that_loads_and_is_silent_is_told_with_what_helps(tmp_path, with_table):
     need("sherpa-onnx", in_workers.installed("sherpa_onnx"))
-    from tests.support.tiny_voice import write_tiny_voice  # noqa: PLC0415  # it loads onnx
+    from tests.support.tiny_voice import write_tiny_voice  # it loads onnx
 
     folder = tmp_path / "piper"
     (folder / "espeak-ng-data").mkdir(parents=True)

@@ -13,7 +13,7 @@ from selam_cli.doctor.case import Case
 from selam_cli.doctor.examination import Topic, examine
 from selam_cli.doctor.finding import ok
 from selam_cli.doctor.in_time import WatchedExecutor, in_thread
-from selam_cli.doctor.key import KnownKey
+from selam_cli.doctor.known_key import KnownKey
 from selam_cli.doctor.report import Report
 from selam_cli.errors import DeviceError
 
@@ -136,7 +136,7 @@ async def test_what_never_comes_back_is_given_up_and_what_fails_is_raised():
 
 
 async def test_threads_that_have_not_come_back_are_known():
-    import threading  # noqa: PLC0415  # beside its use
+    import threading  # beside its use
 
     go_on = threading.Event()
     with WatchedExecutor() as executor:

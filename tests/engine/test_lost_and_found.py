@@ -473,7 +473,7 @@ async def test_an_idle_connection_is_tried_and_one_that_is_half_open_is_lost(ser
 
 
 async def test_controls_are_neither_dropped_nor_overtaken_when_sound_is_dropped(server, monkeypatch):
-    from selam_cli.engine.link import outbox  # noqa: PLC0415
+    from selam_cli.engine.link import outbox
 
     monkeypatch.setattr(outbox, "AUDIO_AT_MOST_S", 1.0)
     async with talker(server.url, ptt="open") as user:

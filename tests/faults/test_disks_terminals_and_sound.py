@@ -154,7 +154,7 @@ async def test_a_full_disk_under_a_file_in_the_speakers_place_is_told_and_costs_
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a POSIX thing")
 async def test_a_terminal_that_goes_away_while_one_talks_leaves_nothing_behind(tmp_path, question):
-    from tests.support.terminal import Terminal  # noqa: PLC0415
+    from tests.support.terminal import Terminal
 
     program = [sys.executable, "-m", "selam_cli", "talk", "--local", "--input", question, "--output", "null"]
     with Terminal(program, kitty=True) as terminal:

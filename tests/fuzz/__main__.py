@@ -59,13 +59,13 @@ def _arguments() -> argparse.Namespace:
 
 
 def _targets() -> dict[str, Callable[[bytes], None]]:
-    from tests.fuzz.targets import TARGETS  # noqa: PLC0415  # atheris instruments what is imported after it
+    from tests.fuzz.targets import TARGETS  # atheris instruments what is imported after it
 
     return TARGETS
 
 
 def _by_atheris(name: str, runs: int, seed: int) -> int:
-    import atheris  # noqa: PLC0415  # where there is one
+    import atheris  # where there is one
 
     with atheris.instrument_imports(include=["selam_cli"]):
         target = _targets()[name]
@@ -106,7 +106,7 @@ def seeds(name: str, chance: random.Random) -> list[bytes]:
     scripts = [chance.randbytes(chance.randrange(4, LONGEST // 2)) for _ in range(SEEDS)]
     if name != "sound":
         return scripts
-    from tests.fuzz.sounds import real_sounds  # noqa: PLC0415  # numpy and soundfile
+    from tests.fuzz.sounds import real_sounds  # numpy and soundfile
 
     return [bytes((0, 0, cut, 1)) + stream for stream in real_sounds() for cut in (3, 200)] + scripts
 

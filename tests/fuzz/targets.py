@@ -109,7 +109,7 @@ def sound(raw: bytes) -> None:
 
 def keys(raw: bytes) -> None:
     """What a terminal sends: parsed without an exception, in pieces as they come."""
-    from selam_cli.keyboard.key_parser import EventTypeParser  # noqa: PLC0415  # Textual is loaded where it is wanted only
+    from selam_cli.keyboard.key_parser import EventTypeParser  # Textual is loaded where it is wanted only
 
     script = Script(raw)
     parser = EventTypeParser()

@@ -7,7 +7,8 @@ import pytest
 
 from selam_cli.errors import DeviceError
 from selam_cli.sound import devices
-from selam_cli.sound.devices import AudioDevice, find_device
+from selam_cli.sound.device import AudioDevice
+from selam_cli.sound.devices import find_device
 
 
 @pytest.fixture

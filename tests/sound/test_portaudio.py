@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from selam_cli.errors import DeviceError
-from selam_cli.sound.devices import AudioDevice
+from selam_cli.sound.device import AudioDevice
 from tests.support.sound_libraries import library_environment
 
 

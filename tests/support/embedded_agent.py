@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from selam_cli.agent.pipeline import Engines, Pipeline
 from selam_cli.agent.prometheus import PrometheusMetrics
 from selam_cli.agent.provider_choice import choose_engines
-from selam_cli.agent.server import ServeSettings, serve
+from selam_cli.agent.serve_settings import ServeSettings
+from selam_cli.agent.server import serve
 from selam_cli.agent.workers import serve_with_workers
 from selam_cli.config.agent_settings import AgentSettings
 from selam_cli.credentials.handshake import Credentials

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from selam_cli.core.push_to_talk import Mode, PushToTalk
+from selam_cli.keyboard.key_listener import KeyListener
 from selam_cli.keyboard.key_parser import ALL_FLAGS
-from selam_cli.keyboard.key_reader import KeyListener, KeyReader
+from selam_cli.keyboard.key_reader import KeyReader
 from selam_cli.keyboard.talk_key import TalkKey
 from tests.support.terminal import REPEAT_DELAY_S, REPEAT_INTERVAL_S, Profile, key_bytes
 

@@ -37,7 +37,7 @@ class Model:
 
     def folder(self) -> Path:
         """Return where it lies once it is downloaded."""
-        from platformdirs import user_data_path  # noqa: PLC0415  # loaded only where a path is asked for
+        from platformdirs import user_data_path  # loaded only where a path is asked for
 
         return user_data_path("selam-voice", appauthor=False) / "models" / self.name
 

@@ -54,7 +54,7 @@ def _connector(url: str) -> aiohttp.BaseConnector | None:
     proxy = proxy_for(url)
     if proxy is None:
         return None
-    from selam_cli.net.tunnel_connector import TunnelConnector  # noqa: PLC0415  # loaded where there is a proxy
+    from selam_cli.net.tunnel_connector import TunnelConnector  # loaded where there is a proxy
 
     return TunnelConnector(proxy, within_s=SILENCE_S)
 

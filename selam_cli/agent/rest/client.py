@@ -169,7 +169,7 @@ class RestClient:
 
 
 def _through(proxy: Proxy, within_s: float, options: dict[str, Any]) -> aiohttp.TCPConnector:
-    from selam_cli.net.tunnel_connector import TunnelConnector  # noqa: PLC0415  # loaded where there is a proxy
+    from selam_cli.net.tunnel_connector import TunnelConnector  # loaded where there is a proxy
 
     return TunnelConnector(proxy, within_s=within_s, **options)
 

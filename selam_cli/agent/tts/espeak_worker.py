@@ -40,7 +40,7 @@ class Worker:
     """The library, and the sentence that it is at."""
 
     def __init__(self, output: int) -> None:
-        import espeakng_loader  # noqa: PLC0415  # the other side reads the frames' kinds here, and may lack it
+        import espeakng_loader  # the other side reads the frames' kinds here, and may lack it
 
         self._output = output
         self._sentence = 0

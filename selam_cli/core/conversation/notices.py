@@ -1,6 +1,6 @@
 """What a conversation has to tell its user besides itself: its notices in their words, each with a remedy.
 
-The codes are what machines may rely on (cli.md); the sentences are for people.
+The codes are what machines may rely on (docs/json-lines.md); the sentences are for people.
 """
 
 from __future__ import annotations

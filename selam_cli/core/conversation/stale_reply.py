@@ -2,7 +2,7 @@
 
 The wire carries no reply id. After `interrupt` the old reply's text and sound go on arriving until the server has read
 it, so they are dropped until `control_ack` for it, else `audio_end`, else a new final transcription, else one second
-(protocol.md, "Where the guide is silent").
+(docs/protocol.md).
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from selam_cli.core import events
 from selam_cli.engine.devices.sound_thread import opened_in
 from selam_cli.errors import SelamError
+from selam_cli.sound.device import FOLLOWERS
 from selam_cli.sound.device_watch import Listed
-from selam_cli.sound.devices import FOLLOWERS
 
 TRY_AGAIN_S: Final = 0.25
 TRY_AGAIN_LATER_S: Final = 2.0

@@ -43,7 +43,7 @@ def remembered(undo: bytes = RESET) -> dict[str, str]:
     """
     if sys.platform == "win32":
         return {}
-    import termios  # noqa: PLC0415  # POSIX only
+    import termios  # POSIX only
 
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
@@ -69,7 +69,7 @@ def restore(saved: str, *, only_in_foreground: bool = False) -> None:
     """
     if sys.platform == "win32" or not saved:
         return
-    import termios  # noqa: PLC0415  # POSIX only
+    import termios  # POSIX only
 
     with _from_background(), contextlib.suppress(OSError, ValueError, LookupError, TypeError, termios.error):
         found = json.loads(base64.b64decode(saved))
@@ -96,7 +96,7 @@ def at_a_prompt(local_modes: int) -> bool:
     Ctrl+C is a signal there, and letters are echoed by the driver where it edits the line and by the shell where not. A
     screen makes no signal of Ctrl+C, and who asks for a key has the driver edit a line without echo.
     """
-    import termios  # noqa: PLC0415  # POSIX only
+    import termios  # POSIX only
 
     echoed, edited = bool(local_modes & termios.ECHO), bool(local_modes & termios.ICANON)
     return bool(local_modes & termios.ISIG) and echoed is edited

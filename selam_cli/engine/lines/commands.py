@@ -1,7 +1,7 @@
 """The lines that the engine reads: commands, as words (`voice ameha`) or as an object with an id.
 
-The commands and their arguments stand in cli.md; this file turns a line into a `Command` and checks what can be checked
-without the engine.
+The commands and their arguments stand in docs/json-lines.md; this file turns a line into a `Command` and checks
+what can be checked without the engine.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ async def emit(client: socketio.AsyncClient, message: ClientMessage) -> None:
 def _connector(proxy: Proxy | None) -> aiohttp.BaseConnector | None:
     if proxy is None:
         return None
-    from selam_cli.net.tunnel_connector import TunnelConnector  # noqa: PLC0415  # loaded where there is one
+    from selam_cli.net.tunnel_connector import TunnelConnector  # loaded where there is one
 
     log.info("through the proxy %s, which %s names", proxy.shown, proxy.variable)
     return TunnelConnector(proxy)

@@ -106,7 +106,7 @@ class EchoGate:
         return self._player.reference.sounded_until + self._player.delay() + TAIL_S
 
     def _loaded(self, wanted: tuple[str, ...]) -> FrontEnd:
-        from selam_cli.sound.webrtc_apm import VoiceProcessor  # noqa: PLC0415  # an extra, and slow to load
+        from selam_cli.sound.webrtc_apm import VoiceProcessor  # an extra, and slow to load
 
         processor = VoiceProcessor(
             echo_cancellation="echo_cancellation" in wanted,

@@ -24,7 +24,7 @@ def library():
 
 @pytest.fixture
 def tiny_model(library, tmp_path):
-    from tests.support.tiny_model import write_tiny_model  # noqa: PLC0415  # it loads onnx
+    from tests.support.tiny_model import write_tiny_model  # it loads onnx
 
     write_tiny_model(tmp_path)
     return tmp_path
@@ -96,7 +96,7 @@ def test_stretches_lose_nothing_and_end_where_it_is_quietest():
 
 @pytest.mark.parametrize("damage", ["truncated", "of noise", "empty", "of another kind", "without tokens", "no tokens"])
 async def test_a_model_that_is_not_one_is_a_plain_sentence(tiny_model, hearer, damage):
-    from tests.support.tiny_model import write_another_model  # noqa: PLC0415  # it loads onnx
+    from tests.support.tiny_model import write_another_model  # it loads onnx
 
     model, tokens = tiny_model / "model.int8.onnx", tiny_model / "tokens.txt"
     match damage:

@@ -35,7 +35,7 @@ ASKED = {
 def recogniser():
     """The recogniser itself, in this process."""
     need("pocketsphinx", sphinx.available() is None)
-    from selam_cli.agent.stt.sphinx_recogniser import SphinxRecogniser  # noqa: PLC0415  # it may not be installed
+    from selam_cli.agent.stt.sphinx_recogniser import SphinxRecogniser  # it may not be installed
 
     return SphinxRecogniser()
 

@@ -36,7 +36,7 @@ def library():
 
 @pytest.fixture
 def tiny_voice(library, tmp_path):
-    from tests.support.tiny_voice import write_tiny_voice  # noqa: PLC0415  # it loads onnx
+    from tests.support.tiny_voice import write_tiny_voice  # it loads onnx
 
     folder = tmp_path / "vits-tiny"
     folder.mkdir()
@@ -45,8 +45,8 @@ def tiny_voice(library, tmp_path):
 
 
 def damaged(folder, damage):
-    from tests.support.tiny_model import write_another_model  # noqa: PLC0415  # it loads onnx
-    from tests.support.tiny_voice import write_tiny_voice  # noqa: PLC0415
+    from tests.support.tiny_model import write_another_model  # it loads onnx
+    from tests.support.tiny_voice import write_tiny_voice
 
     model = folder / "model.onnx"
     match damage:
@@ -149,7 +149,7 @@ async def test_the_agent_answers_in_somali_with_it(tiny_voice, server):  # noqa:
 @pytest.mark.parametrize("lacks", ["any sound", "its front end", "its marks"])
 async def test_a_voice_that_speaks_nothing_is_told_before_anybody_talks_and_the_next_best_speaks(tiny_voice, lacks):
     """As Piper's voices do with sherpa-onnx 2.0, which has no espeak-ng inside: they load, and are silent."""
-    from tests.support.tiny_voice import write_tiny_voice  # noqa: PLC0415  # it loads onnx
+    from tests.support.tiny_voice import write_tiny_voice  # it loads onnx
 
     if lacks == "its marks":
         damaged(tiny_voice, "without marks")
@@ -175,7 +175,7 @@ async def test_a_voice_that_speaks_nothing_is_told_before_anybody_talks_and_the_
 
 
 async def test_the_agent_says_where_the_model_that_hears_is_none(library, tmp_path, server):  # noqa: F811
-    from tests.support.tiny_model import write_another_model, write_tiny_model  # noqa: PLC0415  # they load onnx
+    from tests.support.tiny_model import write_another_model, write_tiny_model  # they load onnx
 
     write_tiny_model(tmp_path)
     settings = AgentSettings(hearing="sherpa", hearing_model=str(tmp_path), speaking="none", thinking="none")

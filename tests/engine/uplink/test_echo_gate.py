@@ -234,7 +234,7 @@ async def started(tmp_path, text, environment):
 
 @pytest.fixture
 def voice_file(tmp_path):
-    import soundfile  # noqa: PLC0415  # beside its use
+    import soundfile  # beside its use
 
     soundfile.write(tmp_path / "voice.wav", tone(0.2), 16_000)
 
