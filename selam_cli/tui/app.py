@@ -431,7 +431,7 @@ class SelamScreen(TimelyApp):
     def _tell_sheet(self, event: events.Event) -> None:
         """Hand what a sheet has asked for to it, if it is still open."""
         if isinstance(self.screen, Sheet):
-            self.screen.on_line(event)
+            self.screen.tell(event)
 
 
 def run(engine: Engine, options: ScreenOptions) -> int:

@@ -24,6 +24,24 @@ class Sheet(ModalScreen[Outcome | None], Generic[Outcome]):
         Binding("ctrl+z", "app.suspend_process", "Suspend", priority=True),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._early: list[Event] | None = []
+        """What came before the sheet had its widgets; None once it has."""
+
+    def on_mount(self) -> None:
+        """The widgets are there."""
+        early, self._early = self._early, None
+        for event in early or ():
+            self.on_line(event)
+
+    def tell(self, event: Event) -> None:
+        """Hand over a line of the engine, which may answer before the sheet is there."""
+        if self._early is None:
+            self.on_line(event)
+        else:
+            self._early.append(event)
+
     def on_line(self, event: Event) -> None:
         """Take a line of the engine that answers what this sheet asked for."""
 

@@ -92,3 +92,13 @@ async def test_the_sheet_marks_what_is_in_use_and_says_what_cannot_be_had():
         assert "Test microphone  (default)" in shown(app)
         await pilot.press("enter")
         await until(pilot, lambda: app._engine.commands.count(("microphone", "Headset")) == 2)
+
+
+async def test_what_the_engine_found_before_the_sheet_is_there_stands_in_it():
+    app = screen([events.to_line(READY, 0.0)])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "READY" in shown(app))
+        app.action_devices()
+        app._tell_sheet(events.Devices([{"name": "Headset"}], [{"name": "Speakers"}]))
+        await until(pilot, lambda: "Headset" in shown(app))
+        assert "Looking for devices" not in shown(app)
