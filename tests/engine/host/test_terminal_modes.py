@@ -40,7 +40,7 @@ import os, subprocess, sys, time, tty
 from selam_cli.engine.host import terminal_modes
 
 RESTORE = (
-    "import os, sys; from selam_cli.engine import terminal_modes; open(sys.argv[1]).read();"
+    "import os, sys; from selam_cli.engine.host import terminal_modes; open(sys.argv[1]).read();"
     "terminal_modes.restore(os.environ[terminal_modes.VARIABLE]); os.unlink(sys.argv[1])"
 )
 environment = {**os.environ, **terminal_modes.remembered()}
