@@ -5,6 +5,7 @@ import pytest
 from selam_cli.core import events, protocol
 from selam_cli.core.conversation import context, controls
 from selam_cli.core.protocol import ReplyChunk, Response
+from selam_cli.engine.engine import VoiceEngine
 from selam_cli.engine.link import connection
 from tests.support.talker import talker, tone
 from tests.support.voice_server import voice_server
@@ -30,10 +31,14 @@ async def test_a_server_that_never_greets_is_a_session_error_and_is_tried_again(
 
 async def test_a_session_that_never_starts_is_a_session_error(server, monkeypatch):
     server.starts = False
+    greeting = VoiceEngine._greeting
+
+    def greet(engine):  # from this moment on: how long connecting took is no matter
+        monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.2)
+        return greeting(engine)
+
+    monkeypatch.setattr(VoiceEngine, "_greeting", greet)
     async with talker(server.url) as user:
-        await user.until(events.Connecting)
-        greeting = user.engine._link._greeting
-        user.engine._link._greeting = lambda: (monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.2), greeting())[1]
         await user.until(events.Reconnecting)
     assert "did not start the session" in user.of(events.ErrorRaised)[0].message
 
