@@ -28,7 +28,7 @@ FIRST_SOUND_S = 0.3
 STOPPED_S = 0.05
 STOPS = 60
 SESSION = StartSession("aria")
-OFFLINE = AgentSettings(hearing="pocketsphinx", thinking="none", speaking="espeak")
+OFFLINE = AgentSettings(stt="pocketsphinx", llm="none", tts="espeak")
 
 
 async def measure() -> list[Figure]:
@@ -114,8 +114,8 @@ async def _stops_at_servers() -> list[Figure]:
         async with openai_server() as server:
             server.answers = answers
             settings = AgentSettings(
-                hearing_url=server.base_url, hearing="openai", thinking_url=server.base_url, thinking_model="m",
-                speaking_url=server.base_url, speaking="openai" if stage == "speaking" else "none",
+                stt_url=server.base_url, stt="openai", llm_url=server.base_url, llm_model="m",
+                tts_url=server.base_url, tts="openai" if stage == "speaking" else "none",
             )  # fmt: skip
             async with embedded_agent(settings) as agent, caller(agent.url, SESSION) as user:
                 took = [await _stop_at(user, server, path) for _ in range(STOPS)]

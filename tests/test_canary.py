@@ -44,7 +44,7 @@ IN_A_SOAK = os.environ.get("SELAM_SOAK") == "1"
 def environment(tmp_path, monkeypatch):
     """Every folder is below `tmp_path`, the debug log is on, and each variable that may hold a key holds the canary."""
     folders = own_folders(tmp_path)
-    parts = {f"SELAM_{part}_KEY": CANARY for part in ("HEARING", "THINKING", "SPEAKING")}
+    parts = {f"SELAM_{part}_KEY": CANARY for part in ("STT", "LLM", "TTS")}
     planted = {**folders, **parts, "SELAM_TOKEN": CANARY, "SELAM_DEBUG": "1", "OLLAMA_HOST": "127.0.0.1:9"}
     for name, value in planted.items():
         monkeypatch.setenv(name, value)
@@ -272,7 +272,7 @@ async def test_a_proxys_login(environment, question, kind, refuses):
 
 def offline(environment: dict[str, str], **table: str) -> str:
     """Write settings with which the agent asks no server but these."""
-    table = {"thinking": "none", "speaking": "none", "hearing": "none", **table}
+    table = {"llm": "none", "tts": "none", "stt": "none", **table}
     path = Path(environment["HOME"]) / "config.toml"
     path.write_text("[agent]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in table.items()))
     return str(path)
@@ -286,8 +286,8 @@ async def test_the_embedded_agent_and_servers_that_say_its_keys_back(environment
             "audio/transcriptions": replies({"text": f"Hello {SAID_BACK}", "language": "english"}),
             "chat/completions": refuses(401, message) if refused else streams(event(SAID_BACK), b"data: [DONE]\n\n"),
         }
-        table = {"hearing": "openai", "hearing_url": server.base_url, "thinking": "openai", "thinking_model": "m"}
-        environment["SELAM_CONFIG"] = offline(environment, **table, thinking_url=server.base_url)
+        table = {"stt": "openai", "stt_url": server.base_url, "llm": "openai", "llm_model": "m"}
+        environment["SELAM_CONFIG"] = offline(environment, **table, llm_url=server.base_url)
         environment["SELAM_API_KEY"] = CANARY
         arguments = ("ask", question, "--local", "--voice", "aria", "--json")
         _, output, errors = await run_beside(*arguments, environment=environment)

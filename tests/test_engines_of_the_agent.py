@@ -33,7 +33,7 @@ def settings(tmp_path, server, monkeypatch):  # noqa: F811  # the fixture
         lines = [f"{name} = {json.dumps(value)}" for name, value in table.items()]
         path = tmp_path / "config.toml"
         path.write_text("\n".join(["[agent]", *lines]), encoding="utf-8")
-        return {"SELAM_CONFIG": str(path), "SELAM_THINKING_KEY": "sk-selam-test-4711", "OLLAMA_HOST": "127.0.0.1:9"}
+        return {"SELAM_CONFIG": str(path), "SELAM_LLM_KEY": "sk-selam-test-4711", "OLLAMA_HOST": "127.0.0.1:9"}
 
     return with_table
 
@@ -58,8 +58,8 @@ async def test_a_question_is_heard_thought_about_and_answered_aloud(question, se
     status, output, errors = await ask(
         question, "--local", "--voice", "aria", "--instructions", "Be brief.", "--out", str(out),
         environment=settings(
-            hearing_url=server.base_url, thinking_url=server.base_url, thinking_model="m",
-            speaking_url=server.base_url, speaking="openai",
+            stt_url=server.base_url, llm_url=server.base_url, llm_model="m",
+            tts_url=server.base_url, tts="openai",
         ),
     )  # fmt: skip
     assert (status, errors) == (0, "")
@@ -78,7 +78,7 @@ async def test_with_a_voice_of_its_own_it_repeats_what_it_understood(question, s
     need_programs("espeak-ng")
     server.answers = {HEARING: replies({"text": "What time is it?"})}
     out = tmp_path / "reply.wav"
-    status, output, errors = await ask_one_with(AgentSettings(hearing_url=server.base_url), question, "--out", str(out))
+    status, output, errors = await ask_one_with(AgentSettings(stt_url=server.base_url), question, "--out", str(out))
     assert (status, errors) == (0, "")
     assert "You said: What time is it?" in output
     assert detect("You said: What time is it?") == "en"
@@ -104,9 +104,7 @@ async def test_without_a_network_english_is_heard_and_answered_with_what_pip_bri
 async def test_a_server_that_refuses_the_key_is_told_as_such(question, server):  # noqa: F811
     server.answers = {HEARING: replies({"text": "What time is it?"}), THINKING: refuses(401)}
     url = server.base_url
-    settings = AgentSettings(
-        hearing_url=url, thinking_url=url, thinking_model="m", thinking_key="sk-selam-test-4711", speaking="none"
-    )
+    settings = AgentSettings(stt_url=url, llm_url=url, llm_model="m", llm_key="sk-selam-test-4711", tts="none")
     status, _, errors = await ask_one_with(settings, question)
     assert status == 3
     assert "API key" in errors
@@ -114,7 +112,7 @@ async def test_a_server_that_refuses_the_key_is_told_as_such(question, server): 
 
 
 async def test_a_language_that_nothing_hears_is_refused_with_what_would(question):
-    status, _, errors = await ask_one_with(AgentSettings(thinking="none"), question, "--language", "am")
+    status, _, errors = await ask_one_with(AgentSettings(llm="none"), question, "--language", "am")
     assert status == 6
     assert "Nothing here can hear Amharic." in errors
-    assert "hearing_url" in errors
+    assert "stt_url" in errors

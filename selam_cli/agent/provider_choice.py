@@ -29,8 +29,8 @@ from selam_cli.config.agent_settings import AgentSettings
 from selam_cli.config.user_path import expanded_name
 from selam_cli.credentials.handshake import Credentials
 
-NO_MODEL_ADVICE: Final = "Start Ollama, set SELAM_API_KEY, or name a server as thinking_url in the settings file."
-HEARING_ADVICE: Final = "Or name a transcription server as hearing_url in the settings file."
+NO_MODEL_ADVICE: Final = "Start Ollama, set SELAM_API_KEY, or name a server as llm_url in the settings file."
+HEARING_ADVICE: Final = "Or name a transcription server as stt_url in the settings file."
 
 
 @dataclass(slots=True)
@@ -64,8 +64,8 @@ async def choose_engines(
     _hear(settings, rest, found)
     patient = TimeOuts.with_patience(settings.patience_s)
     far = RestClient(replace(patient, connect_s=min(patient.connect_s, CONNECT_WITHIN_S)))
-    far_thoughts = settings.thinking == "auto" and settings.thinking_url is None
-    if credentials.api_key and (far_thoughts or settings.speaking == "auto"):
+    far_thoughts = settings.llm == "auto" and settings.llm_url is None
+    if credentials.api_key and (far_thoughts or settings.tts == "auto"):
         found.reach = Reach(selam_service(credentials.api_key))
         await found.reach.look(0)  # it is under way while the rest is chosen
     _speak(settings, credentials, rest, far, found)
@@ -103,20 +103,20 @@ async def _looked_for(found: _Found) -> Callable[[str], str]:
 
 
 def _hear(settings: AgentSettings, rest: RestClient, found: _Found) -> None:
-    wanted = settings.hearing
-    if wanted in {"auto", "openai"} and settings.hearing_url is not None:
-        server = Endpoint(settings.hearing_url, settings.hearing_key or "", settings.hearing_model or "",
-                          key_source="SELAM_HEARING_KEY")  # fmt: skip
+    wanted = settings.stt
+    if wanted in {"auto", "openai"} and settings.stt_url is not None:
+        server = Endpoint(settings.stt_url, settings.stt_key or "", settings.stt_model or "",
+                          key_source="SELAM_STT_KEY")  # fmt: skip
         if found.usable(server):
             found.hearers.append(TranscriptionHearer(rest, server))
     elif wanted == "openai":
-        found.missing.append("Name a transcription server as hearing_url in the settings file.")
+        found.missing.append("Name a transcription server as stt_url in the settings file.")
     _hear_offline(settings, found)
 
 
 def _hear_offline(settings: AgentSettings, found: _Found) -> None:
     """Add the engines of this machine. faster-whisper only by name: its first use may download half a gigabyte."""
-    wanted, model = settings.hearing, settings.hearing_model
+    wanted, model = settings.stt, settings.stt_model
     folder = Path(model) if wanted == "sherpa" and model else None
     engines: tuple[tuple[str, str | None, Callable[[], Hearer]], ...] = (
         ("sherpa", sherpa.available(folder), lambda: sherpa.hearer(folder)),
@@ -138,14 +138,14 @@ async def _think(
     found: _Found,
     environment: Mapping[str, str],
 ) -> None:
-    wanted, model = settings.thinking, settings.thinking_model or ""
-    if wanted in {"auto", "openai"} and settings.thinking_url is not None:
-        server = Endpoint(settings.thinking_url, settings.thinking_key or "", model, key_source="SELAM_THINKING_KEY")
+    wanted, model = settings.llm, settings.llm_model or ""
+    if wanted in {"auto", "openai"} and settings.llm_url is not None:
+        server = Endpoint(settings.llm_url, settings.llm_key or "", model, key_source="SELAM_LLM_KEY")
         if found.usable(server):
             found.thinkers.append(ChatThinker(rest, server))
         return
     if wanted == "openai":
-        found.missing.append("Name a chat server as thinking_url in the settings file.")
+        found.missing.append("Name a chat server as llm_url in the settings file.")
     if wanted == "selam" or (wanted == "auto" and credentials.api_key):
         service = selam_service(credentials.api_key or "", *([model] if model else []))
         if not found.usable(service):
@@ -176,12 +176,12 @@ async def _look_for_ollama(
 
 
 def _speak(settings: AgentSettings, credentials: Credentials, rest: RestClient, far: RestClient, found: _Found) -> None:
-    wanted, model = settings.speaking, settings.speaking_model or ""
-    if wanted in {"auto", "openai"} and settings.speaking_url is not None:
-        server = Endpoint(settings.speaking_url, settings.speaking_key or "", model, key_source="SELAM_SPEAKING_KEY")
+    wanted, model = settings.tts, settings.tts_model or ""
+    if wanted in {"auto", "openai"} and settings.tts_url is not None:
+        server = Endpoint(settings.tts_url, settings.tts_key or "", model, key_source="SELAM_TTS_KEY")
         _speak_through(server, rest, found, own=False)
     elif wanted == "openai":
-        found.missing.append("Name a speech server as speaking_url in the settings file.")
+        found.missing.append("Name a speech server as tts_url in the settings file.")
     if wanted == "selam" or (wanted == "auto" and credentials.api_key):
         service = selam_service(credentials.api_key or "", model or SELAM_SPEECH_MODEL)
         before = len(found.synthesizers)
@@ -203,12 +203,12 @@ def _speak_with_sherpa(settings: AgentSettings, found: _Found) -> None:
     """Add the voice that the settings name, for its language; the others are espeak-ng's."""
     from selam_cli.agent.tts.sherpa import SherpaVoice, available  # where it is asked for
 
-    folder = None if settings.speaking_model is None else Path(settings.speaking_model)
-    reason = available(folder, settings.speaking_language)
+    folder = None if settings.tts_model is None else Path(settings.tts_model)
+    reason = available(folder, settings.tts_language)
     if reason is not None:
         found.missing.append(reason)
-    elif folder is not None and settings.speaking_language is not None:
-        voice = SherpaVoice(folder, settings.speaking_language)
+    elif folder is not None and settings.tts_language is not None:
+        voice = SherpaVoice(folder, settings.tts_language)
         found.synthesizers.append(voice)
         found.of_this_machine.append(voice)
 
@@ -248,7 +248,7 @@ def _speaking_advice(code: str) -> str:
     offline = espeak.available(code)
     if offline is None or code in VOICE_NAMES:
         return offline or ""
-    return f"{offline} Name a voice of sherpa-onnx as speaking_model in the settings file."
+    return f"{offline} Name a voice of sherpa-onnx as tts_model in the settings file."
 
 
 def _hearing_advice(code: str) -> str:

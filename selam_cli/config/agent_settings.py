@@ -22,9 +22,9 @@ from selam_cli.config.settings_file import (
 )
 from selam_cli.core.outside_text import variable
 
-HEARING: Final = ("auto", "openai", "sherpa", "whisper", "pocketsphinx", "none")
-THINKING: Final = ("auto", "openai", "selam", "ollama", "none")
-SPEAKING: Final = ("auto", "openai", "selam", "espeak", "sherpa", "none")
+STT: Final = ("auto", "openai", "sherpa", "whisper", "pocketsphinx", "none")
+LLM: Final = ("auto", "openai", "selam", "ollama", "none")
+TTS: Final = ("auto", "openai", "selam", "espeak", "sherpa", "none")
 
 TABLE: Final = "agent"
 
@@ -33,42 +33,42 @@ TABLE: Final = "agent"
 class AgentSettings:
     """Every setting of the embedded agent; the names are those of the settings file. No key shows in a repr."""
 
-    hearing: str = "auto"
-    hearing_url: str | None = None
-    hearing_model: str | None = None
-    thinking: str = "auto"
-    thinking_url: str | None = None
-    thinking_model: str | None = None
-    speaking: str = "auto"
-    speaking_url: str | None = None
-    speaking_model: str | None = None
-    speaking_language: str | None = None
+    stt: str = "auto"
+    stt_url: str | None = None
+    stt_model: str | None = None
+    llm: str = "auto"
+    llm_url: str | None = None
+    llm_model: str | None = None
+    tts: str = "auto"
+    tts_url: str | None = None
+    tts_model: str | None = None
+    tts_language: str | None = None
     patience_s: int = 30
     end_of_speech_ms: int = 700
-    hearing_key: str | None = field(default=None, repr=False)
-    thinking_key: str | None = field(default=None, repr=False)
-    speaking_key: str | None = field(default=None, repr=False)
+    stt_key: str | None = field(default=None, repr=False)
+    llm_key: str | None = field(default=None, repr=False)
+    tts_key: str | None = field(default=None, repr=False)
 
 
 _CHECKS: Final[dict[str, Check]] = {
-    "hearing": one_of(*HEARING),
-    "hearing_url": web_address,
-    "hearing_model": name,
-    "thinking": one_of(*THINKING),
-    "thinking_url": web_address,
-    "thinking_model": name,
-    "speaking": one_of(*SPEAKING),
-    "speaking_url": web_address,
-    "speaking_model": name,
-    "speaking_language": spoken_language,
+    "stt": one_of(*STT),
+    "stt_url": web_address,
+    "stt_model": name,
+    "llm": one_of(*LLM),
+    "llm_url": web_address,
+    "llm_model": name,
+    "tts": one_of(*TTS),
+    "tts_url": web_address,
+    "tts_model": name,
+    "tts_language": spoken_language,
     "patience_s": whole(1, 600),
     "end_of_speech_ms": whole(200, 3_000),
 }
 
 _KEYS: Final = {
-    "hearing_key": "SELAM_HEARING_KEY",
-    "thinking_key": "SELAM_THINKING_KEY",
-    "speaking_key": "SELAM_SPEAKING_KEY",
+    "stt_key": "SELAM_STT_KEY",
+    "llm_key": "SELAM_LLM_KEY",
+    "tts_key": "SELAM_TTS_KEY",
 }
 
 

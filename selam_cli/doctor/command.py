@@ -108,9 +108,7 @@ async def _examine(wish: Wish, report: Report) -> None:
 async def _case(wish: Wish, report: Report) -> Case:
     settings, agent, at_settings = _settings(wish.flags)
     known = await _key(settings.server or HOSTED_SERVER)
-    report.keep_secret(
-        known.credentials.api_key, known.credentials.token, agent.hearing_key, agent.thinking_key, agent.speaking_key
-    )
+    report.keep_secret(known.credentials.api_key, known.credentials.token, agent.stt_key, agent.llm_key, agent.tts_key)
     in_terminal = not wish.as_json and sys.stdin.isatty() and sys.stdout.isatty()
     speak = in_terminal if wish.speak is None else wish.speak
     return Case(settings, agent, known, os.environ, at_settings, in_terminal, speak, report.ask)

@@ -87,27 +87,25 @@ async def _look(case: Case) -> _Seen:
 
 async def _absent(case: Case, engines: Engines) -> AsyncGenerator[tuple[str, str], None]:
     agent = case.agent
-    folder = Path(agent.hearing_model) if agent.hearing == "sherpa" and agent.hearing_model else None
+    folder = Path(agent.stt_model) if agent.stt == "sherpa" and agent.stt_model else None
     offline = (("sherpa", sherpa.available(folder)), ("pocketsphinx", sphinx.available()), ("whisper", _whisper(case)))
-    for name, reason in (*offline, ("openai", _no_address(agent.hearing_url, "hearing_url"))):
-        if reason := reason or _not_wanted("hearing", agent.hearing, name):
+    for name, reason in (*offline, ("openai", _no_address(agent.stt_url, "stt_url"))):
+        if reason := reason or _not_wanted("stt", agent.stt, name):
             yield f"agent.hearing.{name}", reason
     for name, reason in (
-        ("openai", _no_address(agent.thinking_url, "thinking_url")),
+        ("openai", _no_address(agent.llm_url, "llm_url")),
         ("selam", _no_key(case, "answers")),
         ("ollama", await _ollama(case)),
     ):
-        if reason := reason or _not_wanted("thinking", agent.thinking, name):
+        if reason := reason or _not_wanted("llm", agent.llm, name):
             yield f"agent.thinking.{name}", reason
     for name, reason in (
-        ("openai", _no_address(agent.speaking_url, "speaking_url")),
+        ("openai", _no_address(agent.tts_url, "tts_url")),
         ("selam", _no_key(case, "speaks")),
         ("espeak", _espeak(engines)),
     ):
-        wanted = (
-            "espeak" if agent.speaking == "sherpa" and name == "espeak" else agent.speaking
-        )  # beside that one voice
-        if reason := reason or _not_wanted("speaking", wanted, name):
+        wanted = "espeak" if agent.tts == "sherpa" and name == "espeak" else agent.tts  # beside that one voice
+        if reason := reason or _not_wanted("tts", wanted, name):
             yield f"agent.speaking.{name}", reason
 
 
@@ -130,15 +128,15 @@ def _espeak(engines: Engines) -> str | None:
 
 def _whisper(case: Case) -> str | None:
     reason = whisper.available()
-    if reason is None and case.agent.hearing == "auto":
-        return "faster-whisper is installed and used only by name: hearing = 'whisper' in the table [agent]."
+    if reason is None and case.agent.stt == "auto":
+        return "faster-whisper is installed and used only by name: stt = 'whisper' in the table [agent]."
     return reason
 
 
 async def _ollama(case: Case) -> str | None:
     rest = RestClient(TimeOuts(connect_s=WITHIN_S, first_byte_s=WITHIN_S))
     try:
-        found = await find_ollama(rest, case.environment, case.agent.thinking_model or "")
+        found = await find_ollama(rest, case.environment, case.agent.llm_model or "")
     finally:
         await rest.close()
     return found.reason if isinstance(found, NotFound) else None
@@ -219,13 +217,13 @@ async def _servers(case: Case) -> AsyncGenerator[Finding, None]:
 
 def _endpoints(case: Case) -> Iterator[tuple[str, Endpoint]]:
     agent = case.agent
-    for part, wanted, url, key in (
-        ("hearing", agent.hearing, agent.hearing_url, agent.hearing_key),
-        ("thinking", agent.thinking, agent.thinking_url, agent.thinking_key),
-        ("speaking", agent.speaking, agent.speaking_url, agent.speaking_key),
+    for part, setting, wanted, url, key in (
+        ("hearing", "stt", agent.stt, agent.stt_url, agent.stt_key),
+        ("thinking", "llm", agent.llm, agent.llm_url, agent.llm_key),
+        ("speaking", "tts", agent.tts, agent.tts_url, agent.tts_key),
     ):
         if url and wanted in {"auto", "openai"}:
-            endpoint = Endpoint(url, key or "", key_source=f"SELAM_{part.upper()}_KEY")
+            endpoint = Endpoint(url, key or "", key_source=f"SELAM_{setting.upper()}_KEY")
             if unusable(endpoint) is None:  # else it is told among what is missing
                 yield f"agent.{part}.server", endpoint
 

@@ -71,9 +71,9 @@ async def session(stage):
         good.answers = dict(AS_THEY_SHOULD)
         urls = {path: bad.base_url if path == stage else good.base_url for path in AS_THEY_SHOULD}
         settings = AgentSettings(
-            hearing="openai", hearing_url=urls[HEARING], hearing_key=KEY,
-            thinking="openai", thinking_url=urls[THINKING], thinking_key=KEY, thinking_model="m",
-            speaking="openai", speaking_url=urls[SPEAKING], speaking_key=KEY,
+            stt="openai", stt_url=urls[HEARING], stt_key=KEY,
+            llm="openai", llm_url=urls[THINKING], llm_key=KEY, llm_model="m",
+            tts="openai", tts_url=urls[SPEAKING], tts_key=KEY,
         )  # fmt: skip
         agent = await stack.enter_async_context(embedded_agent(settings))
         user = await stack.enter_async_context(caller(agent.url, StartSession("aria")))

@@ -129,7 +129,7 @@ async def test_a_network_that_drops_everything_costs_one_turn_a_moment_and_the_n
     monkeypatch.setattr(aiohttp.TCPConnector, "_resolve_host", hang)
     monkeypatch.setattr(provider_choice, "CONNECT_WITHIN_S", 0.2)
     monkeypatch.setattr(provider_choice, "WITHIN_S", 0.01)
-    engines = await choose_engines(AgentSettings(hearing="none", speaking="none"), KEY, NOBODY)
+    engines = await choose_engines(AgentSettings(stt="none", tts="none"), KEY, NOBODY)
     assert await thought(engines.thinker) == "You said: What time is it?"
     after_one = len(hung)
     assert await thought(engines.thinker) == "You said: What time is it?"
@@ -140,13 +140,13 @@ async def test_a_network_that_drops_everything_costs_one_turn_a_moment_and_the_n
 
 async def test_without_a_network_the_greeting_says_so_and_a_named_engine_fails_as_it_is(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    engines = await choose_engines(AgentSettings(hearing="none", speaking="none"), KEY, NOBODY)
+    engines = await choose_engines(AgentSettings(stt="none", tts="none"), KEY, NOBODY)
     assert engines.absence("en") == (
         "api.selamgpt.com cannot be reached (Nothing answers at the proxy 127.0.0.1:1). "
         "Until it can, what was understood is repeated."
     )
     await engines.close()
-    engines = await choose_engines(AgentSettings(hearing="none", thinking="selam", speaking="selam"), KEY, NOBODY)
+    engines = await choose_engines(AgentSettings(stt="none", llm="selam", tts="selam"), KEY, NOBODY)
     assert engines.absence("en") == ""
     with pytest.raises(EngineFault):
         await thought(engines.thinker)
@@ -158,7 +158,7 @@ async def test_ollama_answers_while_the_service_is_away(monkeypatch):
     async with openai_server() as server:
         server.answers["chat/completions"] = streams(event("Noon."), event(finish_reason="stop"))
         monkeypatch.setattr(provider_choice, "find_ollama", lambda *_: _found(server.endpoint(name="Ollama")))
-        engines = await choose_engines(AgentSettings(hearing="none", speaking="none"), KEY, NOBODY)
+        engines = await choose_engines(AgentSettings(stt="none", tts="none"), KEY, NOBODY)
         assert await thought(engines.thinker) == "Noon."
         assert "Ollama" in engines.absence("en")
         await engines.close()

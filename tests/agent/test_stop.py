@@ -40,14 +40,14 @@ def with_a_voice(server: OpenAIServer, sound: np.ndarray | None):  # noqa: F811 
     """Offline English that answers at length, in a voice of its own or in a server's, which speaks all at once."""
     need("pocketsphinx", sphinx.available() is None)
     server.answers.setdefault("chat/completions", says(ANSWER))
-    thinking = {"hearing": "pocketsphinx", "thinking_url": server.base_url, "thinking_model": "m"}
+    thinking = {"stt": "pocketsphinx", "llm_url": server.base_url, "llm_model": "m"}
     if sound is None:
-        return AgentSettings(**thinking, speaking="espeak")
+        return AgentSettings(**thinking, tts="espeak")
     wav = {"Content-Type": "audio/wav"}
     server.answers["audio/speech"] = in_turn(
         replies(wav_of(sound, 16_000), headers=wav), replies(wav_of(sound[:160], 16_000), headers=wav)
     )
-    return AgentSettings(**thinking, speaking="openai", speaking_url=server.base_url)
+    return AgentSettings(**thinking, tts="openai", tts_url=server.base_url)
 
 
 def echo_of(payload) -> np.ndarray:

@@ -59,12 +59,12 @@ EDITORS = {
 def test_files_are_read_as_any_editor_writes_them(tmp_path, editor):
     as_written = EDITORS[editor]
     settings, instructions = tmp_path / "config.toml", tmp_path / "instructions.txt"
-    settings.write_bytes(as_written('voice = "betty"\nlanguage = "am" # አማርኛ\n[agent]\nthinking = "none"\n'))
+    settings.write_bytes(as_written('voice = "betty"\nlanguage = "am" # አማርኛ\n[agent]\nllm = "none"\n'))
     instructions.write_bytes(as_written("Be brief.\nአመሰግናለሁ በል።\n"))
     environment = {"SELAM_CONFIG": f'"{settings}"'}
     loaded = load_settings({"instructions": f"@{instructions}"}, environment)
     assert (loaded.voice, loaded.language, loaded.instructions) == ("betty", "am", "Be brief.\nአመሰግናለሁ በል።")
-    assert load_agent_settings(environment).thinking == "none"
+    assert load_agent_settings(environment).llm == "none"
     settings.write_bytes(as_written("local = true\nvolum = 3\n"))
     with pytest.raises(UsageFault, match="line 2: volum is no setting"):
         load_settings({}, environment)
@@ -79,14 +79,14 @@ def test_instructions_of_a_shells_cat_are_tidied_as_those_of_a_file(config):
 def test_values_may_be_quoted_by_a_shell_or_by_docker(config):
     environment = config("") | {
         "SELAM_VOICE": '"betty"', "SELAM_LANGUAGE": "'am'", "SELAM_SERVER": '"ws://127.0.0.1:9"\r',
-        "SELAM_THINKING_KEY": '"sk-selam-test-thinking"',
+        "SELAM_LLM_KEY": '"sk-selam-test-thinking"',
     }  # fmt: skip
     loaded = load_settings({}, environment)
     assert (loaded.voice, loaded.language, loaded.server) == ("betty", "am", "ws://127.0.0.1:9")
     assert load_settings({}, {**environment, "SELAM_VOICE": '""'}).voice == Settings().voice
     loaded = load_settings({"voice": "'sami'", "ptt": '"hold"', "vad_threshold": "'700'"}, environment)
     assert (loaded.voice, loaded.ptt, loaded.vad_threshold) == ("sami", "hold", 700)
-    assert load_agent_settings(environment).thinking_key == "sk-selam-test-thinking"
+    assert load_agent_settings(environment).llm_key == "sk-selam-test-thinking"
 
 
 @pytest.mark.parametrize("text", ["voice = “betty”", "“voice” = 3", 'voice = "betty”', "language = ‘am’"])
@@ -149,7 +149,7 @@ def test_a_language_may_carry_a_region_or_be_a_name_wherever_it_is_given(config,
     assert load_settings({"language": written}, config("")).language == "am"
     assert load_settings({}, config(f'language = "{written}"\n')).language == "am"
     assert load_settings({}, {**config(""), "SELAM_LANGUAGE": written}).language == "am"
-    assert load_agent_settings(config(f'[agent]\nspeaking_language = "{written}"\n')).speaking_language == "am"
+    assert load_agent_settings(config(f'[agent]\ntts_language = "{written}"\n')).tts_language == "am"
 
 
 def test_an_unknown_language_is_told_which_there_are(config):
@@ -204,13 +204,11 @@ def test_the_microphone_may_be_open_only_while_one_talks(config):
 
 
 def test_the_agents_settings_stand_in_a_table_of_their_own(config):
-    environment = config(
-        'voice = "aria"\n[agent]\nthinking = "ollama"\nthinking_model = "llama3"\nend_of_speech_ms = 500\n'
-    )
-    environment["SELAM_THINKING_KEY"] = "sk-selam-test-thinking"
+    environment = config('voice = "aria"\n[agent]\nllm = "ollama"\nllm_model = "llama3"\nend_of_speech_ms = 500\n')
+    environment["SELAM_LLM_KEY"] = "sk-selam-test-thinking"
     agent = load_agent_settings(environment)
-    assert (agent.thinking, agent.thinking_model, agent.end_of_speech_ms) == ("ollama", "llama3", 500)
-    assert agent.thinking_key == "sk-selam-test-thinking"
+    assert (agent.llm, agent.llm_model, agent.end_of_speech_ms) == ("ollama", "llama3", 500)
+    assert agent.llm_key == "sk-selam-test-thinking"
     assert "sk-selam" not in repr(agent)
     assert load_settings({}, environment).voice == "aria"
 
@@ -218,10 +216,10 @@ def test_the_agents_settings_stand_in_a_table_of_their_own(config):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('[agent]\nthinking = "loudly"\n', "line 2: thinking must be one of auto, openai, selam, ollama, none"),
+        ('[agent]\nllm = "loudly"\n', "line 2: llm must be one of auto, openai, selam, ollama, none"),
         ('voice = "aria"\n[agent]\n\nvoice = 3\n', "line 4: voice is no setting"),
-        ('[agent]\nthinking_key = "sk-selam-test-key"\n', "line 2: thinking_key is no setting"),
-        ('[agent]\nhearing_url = "ftp://x"\n', "line 2: hearing_url must be an address that begins with http://"),
+        ('[agent]\nllm_key = "sk-selam-test-key"\n', "line 2: llm_key is no setting"),
+        ('[agent]\nstt_url = "ftp://x"\n', "line 2: stt_url must be an address that begins with http://"),
         ("agent = 3\n", "line 1: agent must be a table"),
     ],
 )

@@ -79,9 +79,9 @@ async def test_what_fails_or_warns_has_a_remedy(a_file):
 async def test_no_key_of_any_source_is_told_or_logged(tmp_path, a_file):
     from socketio.exceptions import ConnectionRefusedError as Refused  # beside its use
 
-    secrets = {"SELAM_API_KEY": CANARY, "SELAM_TOKEN": "token-canary-5", "SELAM_THINKING_KEY": "odd-canary-7"}
+    secrets = {"SELAM_API_KEY": CANARY, "SELAM_TOKEN": "token-canary-5", "SELAM_LLM_KEY": "odd-canary-7"}
     config = tmp_path / "config.toml"
-    config.write_text('[agent]\nthinking_url = "http://somebody:pass-canary-9@127.0.0.1:9/v1?k=query-canary-3"\n')
+    config.write_text('[agent]\nllm_url = "http://somebody:pass-canary-9@127.0.0.1:9/v1?k=query-canary-3"\n')
     async with voice_server() as server:
 
         def refuse():

@@ -33,7 +33,7 @@ async def test_a_model_that_loads_and_is_silent_is_told_with_what_helps(tmp_path
     folder = tmp_path / "piper"
     (folder / "espeak-ng-data").mkdir(parents=True)
     write_tiny_voice(folder, level=0.0)
-    settings = with_table(speaking="sherpa", speaking_model=str(folder), speaking_language="en")
+    settings = with_table(tts="sherpa", tts_model=str(folder), tts_language="en")
     seen = await look_at("agent", local=True, environment=settings)
     assert seen.status_of("agent.settings") == "warning"
     assert "is silent" in seen.said("agent.settings")
@@ -51,7 +51,7 @@ def with_voice(server, tmp_path, with_table):  # noqa: F811
         server.answers = {
             "audio/speech": streams(sound.read_bytes(), content_type="audio/wav"), "models": replies({"data": []}),
         }  # fmt: skip
-        return with_table(speaking_url=server.base_url)
+        return with_table(tts_url=server.base_url)
 
     return speaks
 

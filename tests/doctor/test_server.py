@@ -228,7 +228,7 @@ def test_a_name_server_that_never_answers_holds_nothing_up(a_file, tmp_path):
     may = subprocess.run([*inside, "true"], capture_output=True, check=False).returncode == 0
     need("leave to give a process a name server of its own", may)
     config = tmp_path / "config.toml"
-    config.write_text('[agent]\nthinking_url = "https://models.example.org/v1"\n')
+    config.write_text('[agent]\nllm_url = "https://models.example.org/v1"\n')
     environment = {**os.environ, "SELAM_CONFIG": str(config)}
     environment.pop("RES_OPTIONS", None)  # by which the other tests' lookups end soon
     began_at = time.monotonic()

@@ -32,7 +32,7 @@ class SuiteCanary:
     """The key that stands in the environment of every test, in variables that change nothing of what is tested."""
 
     KEY = "Suite/canary+0815=bird~sings"
-    VARIABLES = ("SELAM_TOKEN", "SELAM_HEARING_KEY", "SELAM_THINKING_KEY", "SELAM_SPEAKING_KEY")
+    VARIABLES = ("SELAM_TOKEN", "SELAM_STT_KEY", "SELAM_LLM_KEY", "SELAM_TTS_KEY")
 
     def __init__(self) -> None:
         self.printed: list[str] = []

@@ -35,9 +35,7 @@ async def test_the_screen_and_the_metrics_tell_how_long_each_part_of_a_turn_took
     need("pocketsphinx", sphinx.available() is None)
     need_programs("espeak-ng")
     server.answers = {"chat/completions": says("It is noon.")}
-    settings = AgentSettings(
-        hearing="pocketsphinx", thinking_url=server.base_url, thinking_model="m", speaking="espeak"
-    )
+    settings = AgentSettings(stt="pocketsphinx", llm_url=server.base_url, llm_model="m", tts="espeak")
     engines = await choose_engines(settings, Credentials(), NOBODY)
     room = np.random.default_rng(5).normal(0, 5, 60 * 16_000).astype(np.int16)
     question = tmp_path / "question.wav"

@@ -75,7 +75,7 @@ class SpeechSynthesizer:
     def silence(self, language: str) -> str:
         """Say that its server answers with silence."""
         told = f"{self._endpoint.shown} makes no sound of {LANGUAGES[language].name}."
-        return f"{told} Name another model or server as speaking_model or speaking_url in the settings file."
+        return f"{told} Name another model or server as tts_model or tts_url in the settings file."
 
     async def close(self) -> None:
         """The connections are the client's, and closed with it."""

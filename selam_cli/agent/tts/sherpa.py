@@ -69,7 +69,7 @@ class SherpaVoice:
         told = f"The voice in {self._folder} (sherpa-onnx) is silent: it makes no sound of {LANGUAGES[language].name}."
         needs_espeak = (self._folder.expanduser() / DICTIONARIES_NAME).is_dir()
         why = " sherpa-onnx 2.0 no longer has the pronunciation that Piper's voices need." if needs_espeak else ""
-        return f"{told}{why} Name another as speaking_model in the settings file, such as one of Meta's MMS."
+        return f"{told}{why} Name another as tts_model in the settings file, such as one of Meta's MMS."
 
     async def close(self) -> None:
         """End the workers."""
@@ -83,7 +83,7 @@ def available(folder: Path | None, language: str | None) -> str | None:
             "sherpa-onnx, which speaks with a voice that you name, is not installed: pip install 'selam-voice[sherpa]'."
         )
     if folder is None:
-        return "Name the folder of a voice for sherpa-onnx as speaking_model in the settings file."
+        return "Name the folder of a voice for sherpa-onnx as tts_model in the settings file."
     folder = expanded(folder)
     if not folder.is_dir():
         return f"There is no folder {folder}, where the voice for sherpa-onnx should be."
@@ -92,7 +92,7 @@ def available(folder: Path | None, language: str | None) -> str | None:
     if not (folder / TOKENS_NAME).is_file():
         return f"{folder} holds no {TOKENS_NAME}, which belongs to the voice."
     if language is None:
-        return f"Say as speaking_language what the voice in {folder} speaks: {', '.join(LANGUAGES)}."
+        return f"Say as tts_language what the voice in {folder} speaks: {', '.join(LANGUAGES)}."
     return None
 
 
@@ -106,5 +106,5 @@ def unusable(folder: Path) -> str:
     """Say that a model is not what it should be."""
     return (
         f"The voice in {folder} cannot be used: it is damaged, or not a VITS voice as the sherpa-onnx project "
-        "publishes them. Name another folder as speaking_model in the settings file."
+        "publishes them. Name another folder as tts_model in the settings file."
     )

@@ -115,13 +115,13 @@ async def test_a_voice_that_dies_or_hangs_costs_its_sentence(voice):
 
 
 def test_what_is_missing_is_said_without_loading_anything(library, tmp_path, monkeypatch):
-    assert "speaking_model" in sherpa.available(None, "so")
+    assert "tts_model" in sherpa.available(None, "so")
     assert "no folder" in sherpa.available(tmp_path / "nowhere", "so")
     assert ".onnx" in sherpa.available(tmp_path, "so")
     (tmp_path / "so_SO-voice.onnx").write_bytes(b"x")
     assert "tokens.txt" in sherpa.available(tmp_path, "so")
     (tmp_path / "tokens.txt").write_bytes(b"x")
-    assert "speaking_language" in sherpa.available(tmp_path, None)
+    assert "tts_language" in sherpa.available(tmp_path, None)
     assert sherpa.available(tmp_path, "so") is None
     monkeypatch.setattr(sherpa, "installed", lambda _: False)
     assert "pip install 'selam-voice[sherpa]'" in sherpa.available(tmp_path, "so")
@@ -132,8 +132,8 @@ async def test_the_agent_answers_in_somali_with_it(tiny_voice, server):  # noqa:
         "audio/transcriptions": replies({"text": "Sidee tahay maanta?"}), "chat/completions": says("Waan fiicanahay."),
     }  # fmt: skip
     settings = AgentSettings(
-        hearing_url=server.base_url, thinking_url=server.base_url, thinking_model="m",
-        speaking="sherpa", speaking_model=str(tiny_voice), speaking_language="so",
+        stt_url=server.base_url, llm_url=server.base_url, llm_model="m",
+        tts="sherpa", tts_model=str(tiny_voice), tts_language="so",
     )  # fmt: skip
     async with embedded_agent(settings) as agent, caller(agent.url, StartSession("ubax", language="so")) as user:
         for turn in (1, 2):
@@ -157,15 +157,13 @@ async def test_a_voice_that_speaks_nothing_is_told_before_anybody_talks_and_the_
         write_tiny_voice(tiny_voice, level=0.0)
     if lacks == "its front end":
         (tiny_voice / "espeak-ng-data").mkdir()
-    settings = AgentSettings(
-        speaking="sherpa", speaking_model=str(tiny_voice), speaking_language="en", hearing="none", thinking="none"
-    )
+    settings = AgentSettings(tts="sherpa", tts_model=str(tiny_voice), tts_language="en", stt="none", llm="none")
     engines = await choose_engines(settings, Credentials(), NOBODY)
     try:
         (told,) = engines.missing
         assert told in Pipeline(engines).greeting("aria")
         assert str(tiny_voice) in told
-        assert "as speaking_model in the settings file" in told
+        assert "as tts_model in the settings file" in told
         assert ("Piper" in told) == (lacks == "its front end")
         assert not any(isinstance(voice, SherpaVoice) for voice in engines.synthesizers)
         need_programs("espeak-ng")
@@ -178,7 +176,7 @@ async def test_the_agent_says_where_the_model_that_hears_is_none(library, tmp_pa
     from tests.support.tiny_model import write_another_model, write_tiny_model  # they load onnx
 
     write_tiny_model(tmp_path)
-    settings = AgentSettings(hearing="sherpa", hearing_model=str(tmp_path), speaking="none", thinking="none")
+    settings = AgentSettings(stt="sherpa", stt_model=str(tmp_path), tts="none", llm="none")
     write_another_model(tmp_path)
     async with embedded_agent(settings) as agent, caller(agent.url, StartSession("ubax", language="so")) as user:
         await user.say(*chunks(spoken("Hello there.")), AudioChunk(CLOSING))
