@@ -27,7 +27,7 @@ from selam_cli.core.protocol import (
 
 MAX_CHUNK_S: Final = 20
 MAX_CHUNK_BYTES: Final = 2 * WIRE_RATE_HZ * MAX_CHUNK_S
-"""A hundred times what the guide advises: whoever sends a whole recording as one chunk should learn to cut it."""
+"""A hundred times what the guide advises: a client that sends a whole recording as one chunk has to cut it."""
 
 
 class ClientSession:

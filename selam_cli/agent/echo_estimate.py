@@ -1,7 +1,7 @@
 """How loud the agent itself may come back through its listener's microphone.
 
 A loudspeaker is heard by the microphone beside it. Where the agent speaks loudly, that echo is above `vad_threshold`
-and a voice like any other: only its loudness, known from what was sent, tells it from somebody who speaks.
+and a voice like any other: only its loudness, known from what was sent, tells it from a user who speaks.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class OwnVoice:
 
     @staticmethod
     def _loudest(said: _Said) -> float:
-        # Measured when somebody may be speaking, not for every chunk: most are never asked about.
+        # Measured when a user may be speaking, not for every chunk: most are never asked about.
         if said.loudest is None:
             said.loudest, said.audio = loudest_rms(said.audio), b""
         return said.loudest

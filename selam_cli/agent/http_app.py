@@ -1,4 +1,4 @@
-"""The HTTP side of the agent: who may knock at all, and the pages for its operator."""
+"""The HTTP side of the agent: which requests it takes at all, and the pages for its operator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_app(
 ) -> web.Application:
     """Return an application with the checks and the pages; `clients` counts who has joined, `more` are middlewares.
 
-    No header that a proxy adds is read: whoever reaches this port could write it as well.
+    No header that a proxy adds is read: any client that reaches this port could write it as well.
     """
     gate = _Gate(settings, metrics, clients)
     app = web.Application(middlewares=[gate.check_origin, gate.check_transport, *more])  # type: ignore[list-item]
@@ -51,7 +51,7 @@ class _Gate:
         return await handler(request)
 
     async def health(self, _: web.Request) -> web.Response:
-        """Tell of the whole service, whichever of its workers is asked."""
+        """Report on the whole service, whichever of its workers is asked."""
         stuck, clients = self._metrics.workers_stuck(), self._metrics.clients()
         told: dict[str, object] = {"status": "ok", "sessions": self._clients() if clients is None else clients}
         if not stuck:

@@ -36,16 +36,16 @@ class Limits:
 
 
 NO_LIMITS: Final = Limits()
-"""For loopback: whoever is on this machine has other ways to keep it busy."""
+"""For loopback: a program on this machine has other ways to keep it busy."""
 
 PUBLIC: Final = Limits(session_s=3_600.0, idle_s=600.0, start_s=60.0, paced=True)
-"""For strangers."""
+"""For untrusted clients."""
 
 PARTING_WORDS: Final = {
     "too_fast": ErrorReport("validation_error", "Messages came faster than anybody speaks. Send sound as it is said."),
     "no_session": ErrorReport("session_error", "No session was started in time, so the connection is closed."),
 }
-"""What is told to a client that has to leave; otherwise the status in `session_ended` says enough."""
+"""The error for a client that has to leave; otherwise the status in `session_ended` says enough."""
 
 
 class Stay:

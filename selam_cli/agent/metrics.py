@@ -1,4 +1,4 @@
-"""What an agent tells its operator of itself, and the times of each turn; who keeps the figures is another file's."""
+"""What an agent reports to its operator, and the times of each turn; `prometheus.py` keeps the figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """Is told everything and keeps nothing: the agent of a single conversation has no operator.
+    """Takes every figure and keeps none: the agent of a single conversation has no operator.
 
     Seconds are from the end of the user's speech, as the agent detects it.
     """
@@ -52,7 +52,7 @@ class Metrics:
         """A turn ended: answered, interrupted, failed, no_words, or dropped with its session."""
 
     def beat(self) -> None:
-        """The process is alive: told every second."""
+        """The process is alive: called every second."""
 
     def clients(self) -> int | None:
         """Return how many clients have joined, with all workers'; None where that is not kept."""
@@ -68,7 +68,7 @@ class Metrics:
 
 
 class TurnWatch:
-    """Times one turn by what is sent of it, from the end of speech on; its end is told once."""
+    """Times one turn by what is sent of it, from the end of speech on; its end is reported once."""
 
     def __init__(self, metrics: Metrics, send: Callable[[ServerMessage], None]) -> None:
         self._metrics = metrics
@@ -95,7 +95,7 @@ class TurnWatch:
                 self._metrics.first_sound(seconds)
 
     def end(self, outcome: str) -> None:
-        """The turn is over; one that told of an error has failed, however it went on."""
+        """The turn is over; one that reported an error has failed, however it went on."""
         if not self._over:
             self._over = True
             self._metrics.turn("failed" if ErrorReport in self._seen else outcome)

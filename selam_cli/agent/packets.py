@@ -11,7 +11,7 @@ from socketio.packet import BINARY_EVENT, EVENT, Packet
 from selam_cli.core.packet_bounds import RESERVED_EVENTS, nests_too_much, too_large
 
 MAX_MESSAGE_BYTES: Final = 4_000_000
-"""What is taken in one message. A chunk may hold a fifth of it: so whoever sends too much is told, not cut."""
+"""What is taken in one message. A chunk may hold a fifth of it, so too long a chunk gets an error, not a disconnect."""
 
 MAX_ATTACHMENTS: Final = 10
 """The protocol has messages with one sound at most, which may come as bytes; the library would wait for a billion."""
@@ -20,7 +20,7 @@ MAX_PACKETS_A_POST: Final = 1_000
 """A hundred seconds of speech. The library takes sixteen: of a client that polls and catches up, it loses the rest."""
 
 MAX_BYTES_BEFORE_JOINING: Final = 65_536
-"""In one message, of somebody who may have no key: nobody has more to say before that than that they join."""
+"""In one message, of a client that may have no key: before it has joined, all that it has to send is that it joins."""
 
 _FROM_CLIENTS: Final = frozenset({engineio.packet.CLOSE, engineio.packet.PONG, engineio.packet.MESSAGE})
 
@@ -80,7 +80,7 @@ class WholePost:
 
 
 async def whole_post(request: web.Request, most_bytes: int) -> WholePost:
-    """Return a POST with its body. Raises web.HTTPException where its length is too great or not told.
+    """Return a POST with its body. Raises web.HTTPException where its length is too great or not given.
 
     Raises ValueError where it holds no packets.
     """

@@ -1,7 +1,7 @@
 """Hear → think → speak: one session's turns through the engines at hand, each part on its way before the last is done.
 
 What an agent can't do it says: in its greeting, in its first reply, or as the reason why a session can't be had. It
-never answers in silence, in another language than was asked for, or with words that nobody said.
+never answers in silence, in another language than was asked for, or with words that were not said.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_ANSWER_CHARACTERS: Final = 8_000
 """Ten minutes of speech: an answer that does not end is ended."""
 
 SHOW_EVERY_S: Final = 0.15
-"""The text so far is told at most so often: each time it is told whole, and a slow link carries every copy."""
+"""Seconds between two reports of the text so far, at least: each holds all of it, and a slow link carries each."""
 
 NO_MODEL: Final = "(No language model is set up, so I repeat what I understood.)"
 
@@ -151,7 +151,7 @@ class EngineDialogue:
         del self.messages[:-MAX_MESSAGES]
 
     def read(self, text: str) -> None:
-        """Note an answer that nobody speaks, as far as it has been shown."""
+        """Note an answer that no voice speaks, as far as it has been shown."""
         self._unspoken = text
 
     def to_hear(self) -> str | None:
@@ -161,7 +161,7 @@ class EngineDialogue:
 
 @dataclass(slots=True)
 class _Out:
-    """What two tasks have ready for the answer, in the order in which it is to be told; None at its end."""
+    """What two tasks have ready for the answer, in the order in which it is to be sent; None at its end."""
 
     ready: asyncio.Queue[Answer | None] = field(default_factory=asyncio.Queue)
 

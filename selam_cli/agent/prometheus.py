@@ -26,7 +26,7 @@ BYTES_AT_ONCE: Final = 65_536
 
 
 STUCK_AFTER_S: Final = 4.0
-"""A process that has not been alive for so long is of no use to its clients, whatever it is doing."""
+"""A process that has shown no sign of life for this long is of no use to its clients, whatever it is doing."""
 
 
 class _Bytes:

@@ -42,7 +42,7 @@ class _Found:
     synthesizers: list[Synthesizer] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     of_this_machine: list[Synthesizer] = field(default_factory=list)
-    """Those synthesizers whose trial costs nobody anything."""
+    """Those synthesizers whose trial costs nothing."""
     reach: Reach | None = None
     """Of the service, where something of it was chosen by "auto"."""
     thinks_far: ThinkerWithSpare | None = None

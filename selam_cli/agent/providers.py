@@ -31,7 +31,7 @@ class Listening(Protocol):
         """Return what was said; nothing more will be fed. `utterance` is what was fed, whole and neatly cut."""
 
     def cancel(self) -> None:
-        """What was said is dropped; nothing is told of it any more."""
+        """What was said is dropped; nothing is reported of it any more."""
 
 
 class Hearer(Protocol):
@@ -43,12 +43,12 @@ class Hearer(Protocol):
     def begin(self, language: str | None, on_partial: Callable[[str], None]) -> Listening:
         """Begin an utterance in a language, None for any of the engine's own.
 
-        `on_partial` is told, on the loop's thread, what is understood so far; an engine that hears only whole
+        `on_partial` is called, on the loop's thread, with what is understood so far; an engine that hears only whole
         utterances never calls it.
         """
 
     def warm_up(self) -> None:
-        """Get ready: somebody will soon speak. Never blocks."""
+        """Get ready: a user will soon speak. Never blocks."""
 
     def for_speaker(self) -> Hearer:
         """Return the engine for one session, which may get used to how that speaker sounds."""

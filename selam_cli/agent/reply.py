@@ -1,6 +1,6 @@
 """The agent's side of one turn: its text, and its sound paced a moment ahead of its playing.
 
-A reply can be held and let go on at any point, by a pause of the session or by somebody who speaks into it, and cut off
+A reply can be held and let go on at any point, by a pause of the session or by a user who speaks into it, and cut off
 for good; how much of it was heard is known.
 """
 
@@ -19,7 +19,7 @@ from selam_cli.core.protocol import WIRE_RATE_HZ, AudioEnd, ReplyChunk, ServerMe
 CHUNK_MS: Final = 100
 CHUNK_BYTES: Final = 2 * WIRE_RATE_HZ * CHUNK_MS // 1_000
 AHEAD_S: Final = 0.4
-"""How far a reply runs ahead of its playing: enough to ride out a hiccup, little enough to be called back."""
+"""Seconds that a reply runs ahead of its playing: enough to bridge a short stall. What is sent can't be called back."""
 
 
 class Hold(Enum):
@@ -30,7 +30,7 @@ class Hold(Enum):
 
 
 class Reply:
-    """Tells and says one turn's answer. `send` must not block."""
+    """Sends one turn's answer, text and sound. `send` must not block."""
 
     def __init__(self, turn: Turn, send: Callable[[ServerMessage], None]) -> None:
         self._turn = turn
@@ -55,7 +55,7 @@ class Reply:
             self._going_on.set()
 
     async def deliver(self) -> None:
-        """Tell and say all of it, and its end. The text does not wait for the sound, which takes its time."""
+        """Send all of it, text and sound, and its end. The text does not wait for the sound, which takes its time."""
         saying = asyncio.create_task(self._say_all())
         try:
             await self._tell_all()

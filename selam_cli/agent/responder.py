@@ -26,7 +26,7 @@ class SpokenAudio:
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What a user said in one turn, as it is told to the client.
+    """What a user said in one turn, as it is sent to the client.
 
     `has_words` False: there was a sound and no word, so nothing is answered and a reply that it broke into goes on.
     """
@@ -75,10 +75,10 @@ class ChatHistory(Protocol):
     """One session's turns, and what is remembered of them."""
 
     hears_words: bool
-    """Whether it can tell words from a cough; where not, whatever breaks into a reply cuts it off."""
+    """Whether it can tell words from a cough; where not, any sound that breaks into a reply cuts it off."""
 
     def begin(self, on_partial: Callable[[str], None]) -> Turn:
-        """Begin a turn: somebody speaks. `on_partial` is told what is understood so far, on the loop's thread."""
+        """Begin a turn: the user speaks. `on_partial` gets what is understood so far, on the loop's thread."""
 
     def heard(self, text: str) -> None:
         """Note how much of the last answer was heard, at its end or where it was cut off."""
@@ -88,7 +88,7 @@ class Responder(Protocol):
     """Answers sessions."""
 
     end_of_speech_ms: int
-    """So much silence ends what a user says."""
+    """Milliseconds of silence that end what a user says."""
 
     def greeting(self, voice: str) -> str:
         """Return what this agent can and can't do for a voice, for `connected.message`."""
@@ -110,7 +110,7 @@ class EngineFault(Exception):
 
 
 def report(failure: Exception) -> ErrorReport:
-    """Return what a client is told where an engine failed: that costs its turn and nothing else."""
+    """Return the error that a client gets where an engine failed: that costs its turn and nothing else."""
     if isinstance(failure, EngineFault):
         return ErrorReport(failure.type, failure.message)
     log.error("an engine failed", exc_info=failure)

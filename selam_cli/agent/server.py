@@ -41,7 +41,7 @@ Connections = Callable[[], Collection[web.RequestHandler]]
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 MAX_BACKLOG_MESSAGES: Final = 1_000
-"""A hundred seconds of reply that a client has not taken: it is let go, for the library's own queue has no bound."""
+"""A hundred seconds of reply that a client has not taken: it is let go, as the library's own queue has no bound."""
 
 MOST_WAITING: Final = 5_000
 """Connections that have not joined: with one more, the oldest goes. Each takes up to 25 KB; a client joins at once."""
@@ -53,7 +53,7 @@ SHUTDOWN_S: Final = 0.3
 _SOCKET_IO: Final = "/socket.io/"
 
 LOOK_EVERY_S: Final = 1.0
-"""How often it is looked whether a client has to leave."""
+"""Seconds between two checks whether a client has to leave."""
 
 
 async def serve(
@@ -101,7 +101,7 @@ class AgentServer:
         self._responder = responder
         self._metrics = metrics
         self._peers: dict[str, Transport] = {}
-        """By Engine.IO's name for the connection: whoever has come, whether or not they have joined."""
+        """By Engine.IO's name for the connection: all that have connected, whether or not they have joined."""
         self._waiting: dict[str, Transport] = {}
         """Those who have not joined, the oldest first."""
         self._joined: dict[str, Transport] = {}
@@ -177,14 +177,14 @@ class AgentServer:
                 if peer.connection is not None:
                     peer.connection.leave(status)
                 if peer.leaving and peer.connection is not None:
-                    # So told, the official client does not come back by itself; after a restart of ours it should.
+                    # After this, the official client does not come back by itself; after a restart of ours it should.
                     await self._sio.disconnect(peer.sid, namespace=protocol.NAMESPACE)
                 await peer.unless_gone(self._sio.eio.disconnect(peer.engine_sid))
         except TimeoutError:
             self._let_go(peer)
 
     def _let_go(self, peer: Transport) -> None:
-        """End a connection without a word: there is no way left to say one."""
+        """End a connection without a message: there is no way left to send one."""
         if peer.websocket is not None and peer.websocket.transport is not None:
             peer.websocket.transport.abort()
         socket = self._sio.eio.sockets.get(peer.engine_sid)
@@ -245,7 +245,7 @@ class AgentServer:
             peer.is_posting = False
 
     def _on_garbage(self, peer: Transport | None) -> None:
-        # A stranger cannot fill the log; of a client with a key it may be a fault of ours.
+        # A client that has not joined must not fill the log; of one that has, it may be a fault of ours.
         joined = peer is not None and peer.connection is not None
         log.log(logging.ERROR if joined else logging.DEBUG, "a packet failed", exc_info=True)
         if peer is not None:

@@ -40,7 +40,7 @@ from selam_cli.core.protocol import (
 from selam_cli.sound.voiced import VoiceDetector
 
 PARTIAL_EVERY_S: Final = 0.3
-"""A partial transcription at most so often: a reader cannot follow faster, and a slow link need not carry more."""
+"""Seconds between two partial transcriptions, at least: a reader cannot follow faster, and it spares a slow link."""
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ class AgentSession:
                 turn.feed(frame)
 
     def _is_speech(self, frame: bytes, rms: float, now: float) -> bool:
-        """Say whether a frame holds somebody's voice; the detector, which costs the most, is asked last."""
+        """Say whether a frame holds a voice; the detector, which costs the most, is asked last."""
         if rms > self._session.vad_threshold and rms > self._own_voice.echo_rms(now):
             return self._voice.is_voiced(frame)
         self._voice.pass_over(frame)
@@ -190,7 +190,7 @@ class AgentSession:
         self._answering = None
 
     async def _understand(self, turn: Turn, utterance: SpokenAudio) -> Understood | None:
-        """Return what was said; None where the hearing failed, which is told."""
+        """Return what was said; None where the hearing failed, which is reported."""
         try:
             return await turn.understood(utterance)
         except Exception as failure:  # the engines' boundary
@@ -198,7 +198,7 @@ class AgentSession:
             return None
 
     def _nothing_was_said(self, answering: _Answering, *, failed: bool) -> None:
-        """A cough into a reply lets it go on; by itself it is a turn that nobody need wait for."""
+        """A cough into a reply lets it go on; by itself it is a turn that the client need not wait for."""
         answering.watch.end("failed" if failed else "no_words")
         if answering is self._breaking_in:
             self._breaking_in = None
@@ -211,7 +211,7 @@ class AgentSession:
         answering.reply.tell_end()
 
     def _on_partial(self, text: str) -> None:
-        """Tell what is understood so far, and stop speaking for good once it is words."""
+        """Send what is understood so far, and stop speaking for good once it is words."""
         now = asyncio.get_running_loop().time()
         if text == self._partial or not text or now - self._partial_at < PARTIAL_EVERY_S:
             return

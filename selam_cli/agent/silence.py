@@ -1,4 +1,4 @@
-"""TCP connections over which nobody asks for anything: each takes a file descriptor, and a process may have few."""
+"""TCP connections over which no request comes: each takes a file descriptor, and a process may have few."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 KEPT_ALIVE_S: Final = 90.0
-"""After a request: longer than proxies keep a connection to reuse it. aiohttp's own is an hour."""
+"""Seconds after a request: longer than proxies keep a connection to reuse it. aiohttp's own is an hour."""
 
 
 class SilentConnections:
@@ -23,7 +23,7 @@ class SilentConnections:
         self._heard.add(request.protocol)
 
     def close_overdue(self, connections: Collection[web.RequestHandler], within_s: float, now: float) -> None:
-        """Close those of all connections that have been silent for so long. Call it every second or so."""
+        """Close those of all connections that have been silent for `within_s`. Call it every second or so."""
         self._heard.intersection_update(connections)
         silent = [connection for connection in connections if connection not in self._heard]
         self._silent_since = {connection: self._silent_since.get(connection, now) for connection in silent}

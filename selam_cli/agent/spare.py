@@ -1,7 +1,7 @@
 """The agent without its network: what "auto" chose at a far service is done here while that cannot be reached.
 
 A turn is never kept waiting for a network that is known to be away: the service is looked for beside the turns, and
-asked again as soon as it is found. An engine that the settings name is left as it is; its failure is told.
+asked again as soon as it is found. An engine that the settings name is left as it is; its failure is reported.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from selam_cli.agent.rest.faults import Refusal, Unreachable
 from selam_cli.agent.rest.listing import read_json
 
 CONNECT_WITHIN_S: Final = 3.0
-"""All that a name server, or a network, that drops what it is sent can cost, and that once."""
+"""Seconds at most that a name server or a network that drops what it is sent can cost, and only once."""
 
 LOOK_AGAIN_S: Final = (2.0, 5.0, 10.0, 20.0)
 """The waits between two looks; the last one goes on. A name server that hangs holds a thread at each of them."""
 
 
 class Reach:
-    """Whether a service can be reached: found out by whoever asks it, and then looked at again and again beside."""
+    """Whether a service can be reached: found out by the calls to it, and then checked again and again beside them."""
 
     def __init__(self, endpoint: Endpoint, waits_s: Sequence[float] = LOOK_AGAIN_S) -> None:
         self._endpoint = Endpoint(endpoint.base_url, name=endpoint.name)  # a look takes no key along
@@ -40,7 +40,7 @@ class Reach:
         """Why it cannot be reached; None where it can, as far as is known."""
 
     def doubt(self, fault: EngineFault) -> None:
-        """Take note of a failure: one to reach it holds until it is found again, another has it looked for."""
+        """Note a failure: one to reach it holds until it is found again; each but a refusal starts a look for it."""
         if isinstance(fault, Unreachable):
             self.fault = fault
         if not isinstance(fault, Refusal) and (self._looking is None or self._looking.done()):

@@ -32,7 +32,7 @@ class Spoken:
         self._sentences.append(_Sentence(text))
 
     def add(self, seconds: float) -> None:
-        """So much of its sound has been made."""
+        """Seconds of its sound that have been made."""
         if self._sentences:
             self._sentences[-1].seconds += seconds
 

@@ -12,7 +12,7 @@ from selam_cli.agent.client_session import ClientSession
 from selam_cli.agent.limits import Stay
 
 MOST_BEFORE_JOINING: Final = 100
-"""Packets and pings of somebody who may have no key: one is enough to join, and each costs time that others lack."""
+"""Packets and pings of a client that may have no key: one is enough to join, and each costs time that others lack."""
 
 
 class Transport:
@@ -35,13 +35,13 @@ class Transport:
         self._before_joining = 0
 
     def note_closed(self, *, polls_on: bool) -> None:
-        """Its WebSocket is closed, and the client gone with it but where it only tried one and `polls_on`."""
+        """Its WebSocket is closed, and the client gone with it, unless it only tried one and `polls_on`."""
         self.websocket = None
         if not polls_on:
             self._gone.set()
 
     async def unless_gone(self, farewell: Coroutine[Any, Any, None]) -> None:
-        """Say goodbye; with the WebSocket closed meanwhile, the library would wait for ever for its last words."""
+        """Say goodbye; with the WebSocket closed meanwhile, the library would wait for ever for its last packets."""
         saying, gone = asyncio.ensure_future(farewell), asyncio.ensure_future(self._gone.wait())
         try:
             await asyncio.wait({saying, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -58,7 +58,7 @@ class Transport:
         return self.stay.keeps_pace(0, asyncio.get_running_loop().time())
 
     def may_try_to_join(self) -> bool:
-        """Count what comes of somebody who has not joined; False where it is too much."""
+        """Count what comes from a client that has not joined; False where it is too much."""
         self._before_joining += 1
         return self._before_joining <= MOST_BEFORE_JOINING
 

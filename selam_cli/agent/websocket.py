@@ -13,11 +13,11 @@ from engineio.async_drivers.aiohttp import WebSocket
 _CONTROL: Final = frozenset({WSMsgType.PING, WSMsgType.PONG})
 
 Counted = Callable[[web.Request], bool]
-"""Told of each ping and pong of a request's WebSocket; False where they are too many."""
+"""Called for each ping and pong of a request's WebSocket; False where they are too many."""
 
 
 def count_pings(server: engineio.AsyncServer, counted: Counted) -> None:
-    """Have a server of Engine.IO tell of pings, and close the WebSockets by which too many come."""
+    """Have a server of Engine.IO report pings, and close the WebSockets by which too many come."""
     # The library has no other way to make its WebSockets of another kind.
     server._async = {**server._async, "websocket": partial(_CountedWebSocket, counted)}  # noqa: SLF001
 

@@ -1,6 +1,6 @@
 """Several processes on one port: each listens for itself, and the system deals the connections out among them.
 
-A worker is told its settings on standard input, where no process list shows the keys; the pipe's end is its sign to
+A worker gets its settings on standard input, where no process list shows the keys; the pipe's end is its sign to
 leave, so none survives this process, however it ends. `/healthz` and `/metrics` tell of all of them together, whichever
 answers.
 """
@@ -53,7 +53,7 @@ async def serve_with_workers(
 
 
 def as_line(settings: ServeSettings) -> bytes:
-    """Write what a worker is told."""
+    """Write the settings that a worker gets."""
     keys = None if settings.keys is None else sorted(settings.keys)
     return json.dumps({**asdict(settings), "keys": keys, "shares_port": True}).encode() + b"\n"
 

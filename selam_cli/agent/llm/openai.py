@@ -23,7 +23,7 @@ from selam_cli.agent.rest.sse import EventReader, EventTooLong
 from selam_cli.agent.text.thoughts import ThoughtFilter
 
 MAX_ANSWER_CHARACTERS: Final = 20_000
-"""Twenty minutes of speech: a model that goes on for longer has lost its way."""
+"""Twenty minutes of speech: a model that goes on for longer is taken not to stop by itself."""
 
 _HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
@@ -129,7 +129,7 @@ class _Answer:
         """Whether the server has said that this was all; its word on costs, which may follow, is not waited for."""
 
     def take(self, event: object) -> str:
-        """Return the text of an event, empty for one without. Raises EngineFault where it tells of an error."""
+        """Return the text of an event, empty for one without. Raises EngineFault where it reports an error."""
         if not isinstance(event, Mapping):
             raise faults.not_understood(self._call)
         if event.get("error"):

@@ -1,4 +1,4 @@
-"""Models that an engine needs and nobody ships with it: where they are published, and where they lie on this machine.
+"""Models that an engine needs and does not come with: where they are published, and where they lie on this machine.
 
 The checksums are those of the files as published in November 2025; each was found alike in several independent projects
 that pin them. A file that has another one is not used.
@@ -13,7 +13,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One file. `sha256` None: it was not known, so nothing is verified but the length, and no one says otherwise."""
+    """One file. `sha256` None: it was not known, so only the length is verified, and no message claims more."""
 
     name: str
     size_bytes: int

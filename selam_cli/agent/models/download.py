@@ -28,7 +28,7 @@ _GO_ON: Final = "Run the same command again: it goes on where it stopped."
 
 
 async def download(model: Model, on_progress: Callable[[int], None], *, pause_s: float = PAUSE_S) -> Path:
-    """Bring a model here and return its folder; `on_progress` is told the bytes that are here so far.
+    """Bring a model here and return its folder; `on_progress` gets the bytes that are here so far.
 
     Raises SelamError where the disk is full or a file is another one, ConnectionFailed where it can't be fetched.
     """
@@ -115,7 +115,7 @@ async def _bring(
             if tries >= TRIES:
                 raise ConnectionFailed(f"The download of {part.file.name} broke off: {_said(error)}.", _GO_ON) from None
             await asyncio.sleep(pause_s)
-    # Reading 365 MB for its checksum takes a while, in which the bar and Ctrl+C must live.
+    # Reading 365 MB for its checksum takes a while, in which the bar and Ctrl+C must work.
     await asyncio.to_thread(part.take)
 
 

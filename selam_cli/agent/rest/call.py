@@ -19,7 +19,7 @@ class Call:
     """A request; one without a body is a GET.
 
     `form` makes the form anew each time: a form can be sent once, and a call may be repeated. `fault` is the error
-    type of what is nobody's mistake: a busy server, a hang.
+    type of a failure that is no mistake of the caller's: a busy server, a hang.
     """
 
     endpoint: Endpoint

@@ -1,7 +1,8 @@
 """Calls to OpenAI-compatible servers over connections that all engines of a process share.
 
-Leaving a call closes its connection at once, so that a server stops generating what nobody waits for. Whatever goes
-wrong is an EngineFault; no exception of the HTTP library leaves this file, for its text may hold an address with a key.
+Leaving a call closes its connection at once, so that a server stops generating what no caller waits for. Whatever goes
+wrong is an EngineFault; no exception of the HTTP library leaves this file, because its text may hold an address with
+a key.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 65_536
 ERROR_WITHIN_S: Final = 5.0
 WORTH_WAITING_S: Final = 2.0
-"""A server that wants to be asked again so soon is, once; a longer wait is told, for somebody is listening."""
+"""Seconds. A server that wants to be asked again so soon is, once; a longer wait is an error: a user is listening."""
 
 MAX_ONWARD: Final = 3
 SLOWEST_UPLOAD_BYTES_PER_S: Final = 50_000
@@ -58,12 +59,12 @@ class TimeOuts:
 
     @classmethod
     def with_patience(cls, seconds: float) -> TimeOuts:
-        """Return those of a user who waits so long for an answer to begin; half of it is enough within one."""
+        """Return those of a user who waits this long for an answer to begin; half of it is enough within one."""
         return cls(connect_s=min(cls().connect_s, seconds), first_byte_s=seconds, between_s=seconds / 2)
 
 
 class RestClient:
-    """One per process. It connects when it is first used, and is closed by whoever made it."""
+    """One per process. It connects when it is first used, and is closed by its maker."""
 
     def __init__(self, time_outs: TimeOuts | None = None) -> None:
         self._time_outs = time_outs or TimeOuts()
@@ -213,7 +214,7 @@ class Body:
         return bytes(body)
 
     async def finish(self) -> None:
-        """Read the stream's last bytes, for only a connection that was read to its end can be used again."""
+        """Read the stream's last bytes, because only a connection that was read to its end can be used again."""
         with suppress(TimeoutError, EngineFault):
             async with asyncio.timeout(LAST_BYTES_WITHIN_S):
                 while await self.read():

@@ -41,7 +41,7 @@ async def chat_models(rest: RestClient, endpoint: Endpoint) -> tuple[str, ...]:
 async def voices(rest: RestClient, endpoint: Endpoint) -> dict[str, tuple[str, ...]]:
     """Return a server's voices by language. Asks the server; raises EngineFault.
 
-    A voice whose language nobody tells is taken for an English one.
+    A voice whose language neither the server nor its name says is taken for an English one.
     """
     fault: FaultType = "audio_error"
     by_language: dict[str, tuple[str, ...]] = {}

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds to wait, 0 for a moment that is past; None where the server names none that can be read.
 
-    A date is measured by the server's own clock where it tells it, for ours may be wrong.
+    A date is measured by the server's own clock where it sends one, because ours may be wrong.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", milliseconds):

@@ -1,8 +1,8 @@
 r"""Reads a stream of server-sent events, whatever the pieces that it arrives in.
 
 Source: the WHATWG's HTML standard, "Server-sent events". Only `data` is read: the chat protocol names no events, and a
-lone comment keeps a connection alive. One thing is taken more kindly than the standard says: an event that the stream's
-end cuts off from its empty line still counts, for servers forget it.
+lone comment keeps a connection alive. One thing is read less strictly than the standard says: an event that the
+stream's end cuts off from its empty line still counts, because servers forget that line.
 """
 
 from __future__ import annotations

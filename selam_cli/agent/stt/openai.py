@@ -37,7 +37,7 @@ MAX_TEXT: Final = 8_000
 
 NO_SPEECH_ABOVE: Final = 0.6
 LIKELY_ABOVE: Final = -1.0
-"""Whisper's own rule for a segment in which nobody speaks; it invents a "Thank you." there."""
+"""Whisper's own rule for a segment without speech; it invents a "Thank you." there."""
 
 _ANNOTATION: Final = re.compile(r"\s*[(\[*♪][^)\]]*[)\]*♪]\s*")
 """A sound described instead of words: [BLANK_AUDIO], (coughs), *music*."""
@@ -54,7 +54,7 @@ class _Ways:
 class TranscriptionHearer:
     """A transcription server.
 
-    `partials`: transcribe what there is so far, again and again; it costs the server dear.
+    `partials`: transcribe what there is so far, again and again; it is expensive for the server.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TranscriptionHearer:
         """A server is always ready."""
 
     def for_speaker(self) -> TranscriptionHearer:
-        """A server remembers nobody."""
+        """A server remembers no speaker."""
         return self
 
     async def close(self) -> None:
@@ -206,7 +206,7 @@ def _heard(call: Call, content_type: str, answer: bytes) -> Heard:
 
 
 def _spoken_text(said: Mapping[str, object]) -> str:
-    """Return the text without the segments in which nobody speaks."""
+    """Return the text, leaving out segments without speech."""
     segments = said.get("segments")
     if isinstance(segments, list) and any(map(_is_silence, segments)):
         spoken = [segment.get("text") for segment in segments if not _is_silence(segment)]

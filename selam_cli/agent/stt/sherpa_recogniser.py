@@ -31,7 +31,7 @@ class SherpaRecogniser:
             self._recognizer = sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(
                 model=str(sherpa.model_in(place)), tokens=str(place / sherpa.TOKENS_NAME), num_threads=2
             )
-            # A sound model of another kind is noticed at its first use: better here than in somebody's turn.
+            # A sound model of another kind is noticed at its first use: better here than in a user's turn.
             self._heard(np.zeros(WIRE_RATE_HZ // 2, np.float32))
         self._folder = place
 

@@ -1,4 +1,4 @@
-"""English by pocketsphinx: nothing to download, for its wheel brings the model.
+"""English by pocketsphinx: nothing to download, because its wheel brings the model.
 
 This is what the agent hears with where nothing better is set up.
 """

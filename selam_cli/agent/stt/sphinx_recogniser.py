@@ -25,14 +25,14 @@ FIRST_HELD_BYTES: Final = _BYTES_A_SECOND * 3 // 2
 HELD_BYTES: Final = _BYTES_A_SECOND // 2
 MEASURED_EVERY_BYTES: Final = _BYTES_A_SECOND // 4
 KEPT_ZEROS_BYTES: Final = _BYTES_A_SECOND // 5
-"""Exact zeros are no sound of a microphone: of a run of them no more than so much is decoded, at the end none."""
+"""Exact zeros are no sound of a microphone: of a run of them at most this much is decoded, at the end none."""
 SHORTEST_BYTES: Final = _BYTES_A_SECOND // 10
 
 ANYBODYS_MEAN: Final = np.array([53.1, -0.6, -3.4, 5.5, -1.5, -0.1, -5.6, -3.8, -4.3, -1.0, -3.0, -0.8, 0.7])
 """The mean over the recordings of people that pocketsphinx is tested with, each speaker counting alike."""
 ANYBODYS_FRAMES: Final = 30
 SPEAKERS_FRAMES: Final = 150
-"""How much anybody's mean, and the speaker's own of before, count against what is measured now."""
+"""How much ANYBODYS_MEAN, and the speaker's own earlier mean, count against what is measured now."""
 REMEMBERED_FRAMES: Final = 400
 _LIVE_WINDOW_FRAMES: Final = 500
 """The frames for which a mean that is set counts in pocketsphinx' running mean (CMN_WIN)."""
@@ -67,7 +67,7 @@ class SphinxRecogniser:
         if len(self._sound) < self._held_bytes:
             return None
         words = self._decode()
-        # What is told so far cuts the agent's reply off, so a cough that looks like words must not be told either.
+        # A partial result cuts the agent's reply off, so a cough that looks like words must not be reported either.
         return words if words and self._is_voiced() else None
 
     def finish(self) -> tuple[Heard, Memory]:

@@ -25,7 +25,7 @@ def available() -> str | None:
 
 
 def hearer(model: str = DEFAULT_MODEL, *, workers: int | None = 1) -> HearerInWorkers:
-    """Return the engine; one worker, for each uses all cores. Its first start may have to download the model."""
+    """Return the engine; one worker, because each uses all cores. Its first start may have to download the model."""
     program = Program(
         "faster-whisper",
         "selam_cli.agent.stt.whisper_recogniser:WhisperRecogniser",

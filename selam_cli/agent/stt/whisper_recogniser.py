@@ -30,7 +30,7 @@ class WhisperRecogniser:
         self._sound += audio
 
     def finish(self) -> tuple[Heard, Memory]:
-        """Hear the whole of it. Whisper makes sentences up where nobody speaks, so a voice is asked for first."""
+        """Hear the whole of it. Whisper makes sentences up without speech, so a voice is looked for first."""
         audio = bytes(self._sound)
         self._sound.clear()
         if not has_voice(audio):

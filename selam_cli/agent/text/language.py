@@ -21,7 +21,7 @@ _UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufff
 
 
 def detect(text: str) -> str | None:
-    """Return the code of the language that a text is in; None for one without letters, digits say."""
+    """Return the code of the language that a text is in; None for one without letters, such as digits."""
     written, by_signs = script(text), weighed(text)
     if written is None or by_signs is None:
         return None

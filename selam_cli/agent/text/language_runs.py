@@ -63,7 +63,7 @@ _OTHER_LETTERS: Final = str.maketrans(
 
 
 def runs(sentence: str, language: str) -> tuple[Run, ...]:
-    """Return what to speak of a sentence, and in which language; nothing for one without a word, an emoji say.
+    """Return what to speak of a sentence, and in which language; nothing for one without a word, such as an emoji.
 
     Letters of scripts other than Latin and Ethiopic are left out: no voice here reads them.
     """
@@ -134,7 +134,7 @@ def _pause(token: re.Match[str]) -> str:
 
 
 def _address(address: str) -> str:
-    """Return a link or an e-mail address in English words; a link's query is nothing that anybody wants to hear."""
+    """Return a link or an e-mail address in English words; a link's query is nothing that a user wants to hear."""
     address = _SCHEME.sub("", address).partition("?")[0].partition("#")[0].rstrip("/")
     for sign, word in (("@", "at"), (".", "dot"), ("/", "slash"), ("-", "dash"), ("_", "underscore"), ("+", "plus")):
         address = address.replace(sign, f" {word} ")

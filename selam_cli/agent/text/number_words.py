@@ -29,7 +29,7 @@ class _Numerals:
 def spelled(number: str, language: str) -> str:
     """Return a number (digits, perhaps with a decimal point) in words of a language that `SPELLED` has.
 
-    A number that begins with a zero, as one of a telephone does, is read digit by digit, as one too long for words is.
+    A number that begins with a zero, as a telephone number may, is read digit by digit; so is one too long for words.
     """
     numerals = _NUMERALS[language]
     whole, _, fraction = number.partition(".")

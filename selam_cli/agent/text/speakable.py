@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-# Every pattern takes time in proportion to the text: what a model writes is a stranger's.
+# Every pattern takes time in proportion to the text: what a model writes is untrusted input.
 _Replacement = str | Callable[[re.Match[str]], str]
 
 _STEPS: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = (

@@ -24,7 +24,7 @@ from selam_cli.agent.worker.process import environment
 AT_ONCE: Final = 3
 IDLE_S: Final = 60.0
 BREAK_OFF_WITHIN_S: Final = 1.0
-"""A sentence that is not wanted any more ends within a millisecond; a process that takes so long is killed."""
+"""A sentence that is not wanted any more ends within a millisecond; a process that takes this long is killed."""
 
 MOST_BYTES: Final = 1_000_000
 """What a frame may hold: more is no frame, and not waited for."""
@@ -110,7 +110,7 @@ class EspeakLibrary:
             self._keep(worker)
             self._free.release()
         else:
-            # Not waited for: whoever broke the sentence off goes on at once.
+            # Not waited for: the caller that broke the sentence off goes on at once.
             self._see_off(self._recover(worker))
 
     async def _recover(self, worker: _Worker) -> None:
@@ -141,7 +141,7 @@ class EspeakLibrary:
 
 
 class _DiedIdle(Exception):
-    """A process that was idle had ended before it was told a sentence, and this side had not heard of it yet."""
+    """A process that was idle had ended before it was given a sentence, and this side had not noticed yet."""
 
 
 class _Worker:
@@ -217,12 +217,12 @@ class _Worker:
 
     def _send(self, kind: bytes, content: object) -> None:
         if self._commands.is_closing():
-            return  # it has ended, which whoever waits for its answer is told
+            return  # it has ended, at which waiting for its answer fails
         encoded = json.dumps(content).encode()
         self._commands.write(HEADER.pack(kind, len(encoded)) + encoded)
 
     async def _frame(self) -> tuple[bytes, bytes]:
-        # Reading exactly so much takes all or, cancelled, nothing: what has been read of a frame is remembered.
+        # Reading exactly this many bytes takes all or, cancelled, nothing: what has been read of a frame is remembered.
         if self._header is None:
             self._header = await self._frames.readexactly(HEADER.size)
         kind, length = HEADER.unpack(self._header)

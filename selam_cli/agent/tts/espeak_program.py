@@ -20,7 +20,7 @@ from selam_cli.agent.tts.espeak_source import (
 from selam_cli.agent.worker.process import environment
 
 AT_ONCE: Final = 4
-"""As many processes at the same time; a sentence takes each for some ten milliseconds."""
+"""Processes at the same time, at most; a sentence takes each for some ten milliseconds."""
 
 _WAV_HEADER_BYTES: Final = 44
 

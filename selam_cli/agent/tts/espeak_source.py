@@ -10,9 +10,9 @@ from selam_cli.agent.responder import EngineFault
 
 ESPEAK_RATE_HZ: Final = 22_050
 PIECE_BYTES: Final = 2 * ESPEAK_RATE_HZ // 5
-"""At most so much sound at once, 200 ms: what has been made is handed on, not gathered."""
+"""Bytes of sound at once, at most, 200 ms: what has been made is handed on, not gathered."""
 STUCK_AFTER_S: Final = 10.0
-"""A process that makes no sound for so long hangs: espeak-ng takes milliseconds, a busy machine a second."""
+"""A process that makes no sound for this long hangs: espeak-ng takes milliseconds, a busy machine a second."""
 
 VOICE_NAMES: Final = {"en": "en-us", "am": "am", "om": "om", "ti": "ti"}
 """The languages that espeak-ng may speak, by the names of its voices. It has no Somali."""
@@ -36,7 +36,7 @@ class Source(Protocol):
 
 
 def failed(reason: str) -> EngineFault:
-    """Return what a turn is told whose voice failed; the next one gets a process of its own."""
+    """Return the fault of a turn whose voice failed; the next one gets a process of its own."""
     return EngineFault("audio_error", f"The voice espeak-ng failed: {reason}. It is started anew; ask again.")
 
 
@@ -50,7 +50,7 @@ async def in_time(work: Awaitable[_Result], seconds: float) -> _Result:
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """End a process at once and see it off; with its pipe left full, its end would not be told."""
+    """End a process at once and see it off; with its pipe left full, its end would not be reported."""
     assert process.stdout is not None  # noqa: S101  # made with PIPE
     if process.returncode is None:
         process.kill()

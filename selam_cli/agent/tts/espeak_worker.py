@@ -1,7 +1,7 @@
 """The process in which espeak-ng's library speaks: sentences come on standard input, sound goes to standard output.
 
 The library is one voice a process, its licence is GPL-3, and what is native can crash: so it lives here and nowhere
-else. It loads nothing of the project and no numpy, to be there soon.
+else. It loads nothing of the project and no numpy, to start quickly.
 
 Each way goes in frames: a kind (one byte), a length (four bytes, big-endian), the content. In: `say`, a JSON object
 {number, text, voice, end_pause}, and `stop`, the number of the sentence that is not wanted any more. Out: `sound`
@@ -102,7 +102,7 @@ def _listen(worker: Worker, wanted: queue.SimpleQueue[dict[str, Any]]) -> None:
                 worker.stop(content)
             else:
                 wanted.put(content)
-    os._exit(0)  # whoever asked is gone, however deep in a sentence the library is
+    os._exit(0)  # the agent is gone, however far in a sentence the library is
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class SherpaSpeaker:
         config = sherpa_onnx.OfflineTtsConfig(model=sherpa_onnx.OfflineTtsModelConfig(vits=vits, num_threads=2))
         try:
             self._voice = sherpa_onnx.OfflineTts(config)
-            # A model of another kind is noticed at its first use: better here than in somebody's turn.
+            # A model of another kind is noticed at its first use: better here than in a user's turn.
             self.speak("a")
         except (RuntimeError, ValueError, IndexError):
             raise EngineFault("session_error", sherpa.unusable(self._folder)) from None

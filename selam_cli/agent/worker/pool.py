@@ -1,4 +1,4 @@
-"""A few workers for many sessions: an utterance has one to itself, and who finds none free waits in turn.
+"""A few workers for many sessions: an utterance has one to itself, and one that finds none free waits in turn.
 
 What is said meanwhile is kept, so that waiting costs time and no words. An utterance that is given up frees its caller
 at once; its worker is handed on when it has dropped the work.
@@ -56,7 +56,7 @@ class WorkerPool:
     def begin(
         self, language: str | None, on_partial: Callable[[str], None], speaker: SpeakerProfile | None = None
     ) -> PooledListening:
-        """Begin an utterance of somebody, None for somebody unknown."""
+        """Begin an utterance of a speaker; None for an unknown one."""
         return PooledListening(self, language, on_partial, speaker or SpeakerProfile())
 
     def warm_up(self) -> None:
@@ -93,7 +93,7 @@ class WorkerPool:
         self.in_background(self._give_back(worker))
 
     def in_background(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
-        """Have something done that nobody waits for, until the pool closes."""
+        """Have something done that no caller waits for, until the pool closes."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -130,7 +130,7 @@ class WorkerPool:
             async with self.worker():
                 pass
         except EngineFault as fault:
-            log.warning("%s", fault.message)  # whoever speaks first is told
+            log.warning("%s", fault.message)  # the first user to speak gets the error
 
     async def _give_back(self, worker: Worker, *, unfinished: bool = False, ended: bool = False) -> None:
         try:
@@ -150,7 +150,7 @@ class WorkerPool:
 
 @dataclass(slots=True)
 class SpeakerProfile:
-    """What an engine has learned of somebody's sound. It is kept here, so that any worker can hear their next words."""
+    """What an engine has learned of a speaker's sound. Kept here, so that any worker can hear the next words."""
 
     memory: Memory = None
 
@@ -208,7 +208,7 @@ class PooledListening:
 
 def _look_at_its_end(work: asyncio.Task[Heard]) -> None:
     if not work.cancelled():
-        work.exception()  # of an utterance that was given up, nobody asks
+        work.exception()  # no caller asks for that of an utterance that was given up
 
 
 def _overloaded() -> EngineFault:

@@ -26,7 +26,7 @@ _PRIVATE: Final = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 class Program:
     """What runs in a worker. `factory` is `module:callable`, called there with `arguments`; `name` is for people.
 
-    `died_loading` is told where the process ends before its model is loaded: some libraries end it and do not say why.
+    `died_loading` is the error where the process ends before its model is loaded: some libraries give no reason.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Program:
     hang_after_s: float = 20.0
     """How long one piece of work may take; one that gives no sign of life within it is ended."""
     yield_within_s: float = 1.0
-    """How long it may go on with work that nobody wants any more; then it is ended, and the next one started afresh."""
+    """How long it may go on with work that is no longer wanted; then it is ended, and the next one started afresh."""
     part: str = "hearing"
     died_loading: str = ""
 
     def fault(self, did: str) -> EngineFault:
-        """Return what a turn is told whose engine did that."""
+        """Return the fault of a turn whose engine did that."""
         again = "Say it again." if self.part == "hearing" else "Ask again."
         return EngineFault("audio_error", f"The {self.part} ({self.name}) {did}. {again}")
 
@@ -128,7 +128,7 @@ class Worker:
         await asyncio.wait({self._listening, self._overhearing})
 
     async def _listen(self) -> None:
-        """Give each answer to who asked; those that nobody waits for any more are let fall."""
+        """Give each answer to its caller; those that no caller waits for any more are dropped."""
         assert self._process.stdout is not None  # noqa: S101  # made with PIPE
         out = self._process.stdout
         try:
@@ -148,7 +148,7 @@ class Worker:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(WorkerGone())
-                answer.exception()  # told to who waits; nobody may
+                answer.exception()  # raised in the caller that waits; there may be none
         self._answers.clear()
 
     async def _overhear(self) -> None:

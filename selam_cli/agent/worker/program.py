@@ -117,7 +117,7 @@ def _read(requests: BinaryIO, inbox: SimpleQueue[tuple[messages.Header, bytes]])
 @contextlib.contextmanager
 def _ended_if_it_hangs(after_s: float) -> Iterator[None]:
     # A thread in C that needs no interpreter lock: it ends even a library that never gives the lock back, and even
-    # where nobody is left who would. It says where that was.
+    # where no agent is left to do so. It says where that was.
     faulthandler.dump_traceback_later(after_s, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         yield
@@ -130,7 +130,7 @@ def _say(answers: BinaryIO, answer: messages.Header, sound: bytes = b"") -> None
         answers.write(messages.packed(answer, sound))
         answers.flush()
     except OSError:
-        os._exit(0)  # nobody listens any more
+        os._exit(0)  # the agent does not listen any more
 
 
 if __name__ == "__main__":
