@@ -1,4 +1,4 @@
-"""Turn-taking on 20 ms frames: when somebody began to speak, when they were done, when they spoke over the agent.
+"""Turn-taking on 20 ms frames: when the user began to speak, was done, or spoke over the agent.
 
 Pure: loudness and the voice detector's verdict come in with each frame. A frame is speech when its RMS is above
 `vad_threshold` and the detector says that it is voiced: either alone is fooled, the first by loud noise, the second by
@@ -29,14 +29,14 @@ KEPT_TRAIL_MS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Somebody began to speak; `audio` is what they said so far with its pre-roll, PCM16 at 16 kHz."""
+    """The user began to speak; `audio` is what was said so far with its pre-roll, PCM16 at 16 kHz."""
 
     audio: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """They are done; `audio` is PCM16 at 16 kHz with its pre-roll, `reason` silence, closed, or length."""
+    """The user is done; `audio` is PCM16 at 16 kHz with its pre-roll, `reason` silence, closed, or length."""
 
     audio: bytes
     reason: str
@@ -44,7 +44,7 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class BargedIn:
-    """Somebody spoke over the agent for long enough to mean it."""
+    """The user spoke over the agent for long enough to mean it."""
 
 
 TurnEvent = SpeechStarted | SpeechEnded | BargedIn
@@ -70,7 +70,7 @@ class Framer:
 
 
 class TurnDetector:
-    """Follows one session's frames. `agent_speaking` is set from outside: only then can anybody barge in."""
+    """Follows one session's frames. `agent_speaking` is set from outside: only then can the user barge in."""
 
     def __init__(
         self,

@@ -171,7 +171,7 @@ class Reconnecting(Event):
 
 @dataclass(frozen=True, slots=True)
 class ErrorRaised(Event):
-    """Something failed; `fatal` means that the program ends for it."""
+    """Something failed; `fatal` means that the program ends because of it."""
 
     name: ClassVar[str] = "error"
     type: str
@@ -193,7 +193,7 @@ class Notice(Event):
 
 @dataclass(frozen=True, slots=True)
 class StateChanged(Event):
-    """The whole truth at once, so that a face that missed a line is never wrong for long."""
+    """The whole state at once, so that a face that missed a line is never wrong for long."""
 
     name: ClassVar[str] = "state"
     phase: Phase
@@ -302,7 +302,7 @@ MERGEABLE: Final = frozenset({StateChanged, Level, Playout})
 
 
 _SPEECH: Final = frozenset({"text", "user_text", "reply_text", "heard_text"})
-"""The fields that hold what somebody said."""
+"""The fields that hold what the user or the agent said."""
 
 
 def to_line(event: Event, t: float, redactor: Redactor | None = None) -> str:

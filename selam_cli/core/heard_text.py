@@ -27,7 +27,7 @@ WEIGHT_OF_A_SYLLABLE: Final = 2.0
 
 USUAL_WEIGHT_PER_S: Final = 21.0
 USUAL_COUNTS_S: Final = 2.0
-"""The usual pace counts as much as so many seconds of the voice itself."""
+"""The usual pace counts as much as this many seconds of the voice itself."""
 
 _WORD_MARKS: Final = "፡።፣፤፥፦፧፨"
 _WORD: Final = re.compile(rf"[^\s{_WORD_MARKS}]+[{_WORD_MARKS}]*")

@@ -28,7 +28,7 @@ QUIET: Final = 100
 """The greatest amplitude, about −50 dBFS, of a pause: to silence it is no click."""
 
 PAUSE_MS: Final = 20
-"""So much has to be quiet, and is played, before a block of silence is put in."""
+"""This much has to be quiet, and is played, before a block of silence is put in."""
 
 _NOTHING: Final = np.zeros(0, np.int16)
 
@@ -234,7 +234,7 @@ class PlayoutBuffer:
         reply.quiet = 0
         if reply.gaps:
             reply.fade_in = self._fade
-            # What a decoder holds back to the end is shorter than a fade, and nothing that anyone would miss.
+            # What a decoder holds back to the end is shorter than a fade: that it comes late is no break.
             if not finished or reply.queued > self._fade:
                 reply.breaks += 1
 

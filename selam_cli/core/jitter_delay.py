@@ -24,19 +24,19 @@ MARGIN_MS: Final = 30
 """On top of the greatest lateness: the speaker takes a block at once, and a fade's length is kept back."""
 
 GROWTH_MS: Final = 60
-"""What a break adds at least to the lead that did not do."""
+"""What a break adds at least to the lead that was too small."""
 
 THINKING_MS: Final = 1_000
-"""Who falls silent for longer is thinking; no buffer bridges that, so it teaches one step above the start, no more."""
+"""A server silent for longer is thinking; no buffer bridges that, so it teaches one step above the start, no more."""
 
 HOLD_MS: Final = 20_000
-"""For so much sound nothing is forgotten that was needed."""
+"""A lead that was needed is not forgotten within this much sound."""
 
 RELEASE_PER_MS: Final = 0.01
-"""What is needed no more is given up slowly, 10 ms a second: trouble that was there comes back."""
+"""A lead that is no longer needed is given up slowly, 10 ms a second: jitter that was there comes back."""
 
 FASTEST_WITHIN_MS: Final = 10_000
-"""The fastest chunk is sought in so much sound: a drift of clocks is slow against it."""
+"""The fastest chunk is sought in this much sound: a drift of clocks is slow against it."""
 
 
 class PlayoutDelay:
@@ -74,7 +74,7 @@ class PlayoutDelay:
         `dry_at_lead_ms` is the lead that was too small where the sound broke off before this chunk.
         """
         excess_ms = 0.0 if self._earliness.greatest is None else late_ms - self.fastest_ms
-        # More than the most that is ever waited: not to be bridged, or a server that was far ahead and is so no more.
+        # More than the most that is ever waited: not to be bridged, or a server that was far ahead and no longer is.
         needed_ms = excess_ms + MARGIN_MS if excess_ms <= MAX_MS else 0.0
         if dry_at_lead_ms is not None:
             most_ms = MAX_MS if excess_ms <= THINKING_MS else START_MS
@@ -89,7 +89,7 @@ class PlayoutDelay:
 
 
 class _Greatest:
-    """The greatest of the values that came with the last so much sound."""
+    """The greatest of the values that came with the last `window_ms` of sound."""
 
     def __init__(self, window_ms: float) -> None:
         self._window_ms = window_ms
@@ -103,7 +103,7 @@ class _Greatest:
         return self._candidates[0][1] if self._candidates else None
 
     def add(self, value: float, length_ms: float) -> None:
-        """Take a value that came with so much sound; the newest one is never too old."""
+        """Take a value that came with `length_ms` of sound; the newest one is never too old."""
         while self._candidates and self._candidates[-1][1] <= value:
             self._candidates.pop()
         self._candidates.append((self._sound_ms, value))

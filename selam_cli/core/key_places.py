@@ -39,7 +39,7 @@ def place_of(key: str, *, typed: str = "", base: str = "", shift: bool = False, 
     """Return the place that a key counts as; None where it counts as the character that it types.
 
     `key` is what it types without Shift, `typed` what it typed now, `base` what it would type on a US keyboard, as far
-    as that was told. `script` is that of the letter that was typed last: a sign that every layout has, such as the
+    as it was reported. `script` is that of the letter that was typed last: a sign that every layout has, such as the
     semicolon where Greek has Q's place, is a place only among letters that are not Latin.
     """
     own = typed or key

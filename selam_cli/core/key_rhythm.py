@@ -4,7 +4,7 @@ Pure; all times are seconds. The delay before the first repeat and the interval 
 Two things lengthen an interval: jitter, which is always there and in which a release must not be seen, and a stall,
 in which a link carries nothing and then all at once what was pressed meanwhile: TCP waits for its retransmission
 time-out, 0.2 s and a round trip, when a packet was lost (RFC 6298, RFC 8985). A stall is too long to be waited out
-before a hold is taken to have ended, so that end is taken back; for how long it can be is learned here, too.
+before a hold is taken to have ended, so that end is taken back; how long that can be done is learned here, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GAP_S: Final = 0.35
 
 GAP_RANGE_S: Final = (0.18, 1.30)
 RESUME_WITHIN_S: Final = 0.30
-"""So long after an inferred release a key means that it was none; only then is the utterance over for the server."""
+"""A key within this after an inferred release means that it was none; past it the server's utterance is over."""
 
 SILENCE_S: Final = 1.10
 """Silence that can be taken back as a whole on a keyboard, or over a far link, that is not known well enough.
@@ -47,7 +47,7 @@ _FEW: Final = 8
 
 _STALLED_S: Final = 0.25
 _STALLS_OF_A_SLOWER_KEYBOARD: Final = 3
-"""So many long intervals in a row are the rhythm: the user has changed it."""
+"""This many long intervals in a row are the rhythm: the user has changed it."""
 
 AT_ONCE_S: Final = 0.2
 """Keys that follow each other sooner than this are a held key's; usual keyboards wait longer after a press."""
@@ -104,12 +104,12 @@ class Rhythm:
             self._candidate = None
 
     def stalled(self, silence: float) -> None:
-        """Note that the link carried nothing for so long while the key was down."""
+        """Note that the link carried nothing for this long while the key was down."""
         self._longest_stall = max(self._longest_stall, silence)
         self._since_stall = 0
 
     def resumed(self, silence: float, interval: float, *, after_press: bool) -> None:
-        """Note a silence that was taken for a hold's end, and the time from the key that told otherwise to the next.
+        """Note a silence that was taken for a hold's end, and the time from the key that disproved it to the next.
 
         It teaches nothing where it was another press: the first repeat of that takes its time.
         """
@@ -204,5 +204,5 @@ class Rhythm:
         return max(least, min(wanted, LONGEST_SILENCE_S))
 
     def still_held_s(self) -> float:
-        """Seconds of silence after which a key that comes is still the one that was down before, its end untold."""
+        """Seconds of silence after which a key that comes is still the one that was down before, its end unreported."""
         return self.gap_deadline() if self.calm else self.silence_s()

@@ -42,7 +42,7 @@ class NotUnicode(ValueError):
 def decoded(raw: bytes) -> str:
     r"""Return a whole file's text, without byte-order mark and with `\n` at the ends of lines. Raises NotUnicode.
 
-    UTF-8; also UTF-16 and UTF-32 where a mark, or UTF-16's zero bytes, tell them.
+    UTF-8; also UTF-16 and UTF-32 where a mark, or UTF-16's zero bytes, show them.
     """
     encoding, start = _encoding(raw)
     try:
@@ -99,7 +99,7 @@ class Utf8Stream:
 
 
 def _encoding(raw: bytes) -> tuple[str, int]:
-    """Return the encoding that a text's first bytes tell, and where the text begins."""
+    """Return the encoding that a text's first bytes show, and where the text begins."""
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             return encoding, len(mark)

@@ -159,13 +159,13 @@ class PreRoll:
 class CaptureClock:
     """Tells when a block's last sample was captured, which is not when it came: one may be held up on its way.
 
-    A machine that has much to do hands on in one go what a microphone heard in a quarter of a second, and all of it
+    A busy machine hands on in one go what a microphone heard in a quarter of a second, and all of it
     would seem to be of that moment. But blocks follow each other without a gap, so the one that was held up the least,
     of late, tells the time of all.
     """
 
     LATELY_S: Final = 1.0
-    """In so much sound the most punctual block is sought: longer than a block is held up, and no clock drifts in it."""
+    """The most punctual block is sought in this much: longer than a block is held up, and no clock drifts in it."""
 
     def __init__(self) -> None:
         self._heard_s = 0.0
@@ -206,7 +206,7 @@ class Chunker:
 
 
 class Blocks:
-    """Cuts a stream of samples, in pieces of any length, into blocks of so many samples."""
+    """Cuts a stream of samples, in pieces of any length, into blocks of `size` samples."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,4 +1,4 @@
-r"""Makes a stranger's text harmless to show: what would move the cursor, hide or reorder itself is made visible.
+r"""Makes untrusted text harmless to show: what would move the cursor, hide or reorder itself is made visible.
 
 Text that came from a server, from a device's name or from an address is shown on a terminal, where an escape sequence
 is a command and a bidirectional override turns "evil" around. Such characters are replaced by the escape that names
@@ -30,7 +30,7 @@ _INVISIBLE: Final = (
 )
 _NO_CHARACTER: Final = (
     "\ud800-\udfff"  # half a character: it cannot be written to any terminal
-    # Private use, whose look and width nobody promises, and what Unicode will never assign. What it has not assigned
+    # Private use, whose look and width are not defined, and what Unicode will never assign. What it has not assigned
     # yet is shown: next year's emoji and letters are among it.
     "\ue000-\uf8ff\U000f0000-\U0010ffff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | last) for plane in range(15) for last in (0xFFFE, 0xFFFF))
@@ -73,7 +73,7 @@ def plain(text: str) -> str:
     text = _VOWELS.sub(lambda pile: pile[1] + "".join(map(_named, pile[2])), text)
     text = _UNLETTERED.sub(_unpiled, text)
     text = _SELECTOR.sub(_selecting, text)
-    return _JOINER.sub(_joining, text)  # the last, for it looks at what stands around
+    return _JOINER.sub(_joining, text)  # the last, because it looks at what stands around
 
 
 def plain_line(text: str) -> str:
@@ -82,7 +82,7 @@ def plain_line(text: str) -> str:
 
 
 def plain_json(value: object) -> str:
-    r"""Return JSON on one line in which nothing steers a terminal; whoever reads it gets every character back.
+    r"""Return JSON on one line in which nothing steers a terminal; its reader gets every character back.
 
     JSON itself leaves C1 controls and bidirectional overrides as they are, and standard output may be a terminal.
     Half a character becomes U+FFFD: strict readers refuse an escape of it.

@@ -1,7 +1,7 @@
 """Every message of the Voice Agent protocol, and the one codec that both ends use.
 
 A message is a frozen dataclass; the codec turns it into a Socket.IO event name with its payload and back. What arrives
-is data from a stranger: `decode_server` and `decode_client` either return a message, or None for an event that the
+is untrusted data: `decode_server` and `decode_client` either return a message, or None for an event that the
 protocol does not know, or raise `MalformedPayload` — nothing else, whatever the payload holds.
 
 Source: the service's public guide; where it is silent, the project's own settlement, named at the place.
@@ -40,7 +40,7 @@ MAX_NAME: Final = 256
 """… of an identity, a voice, a status, an error's type."""
 
 MAX_TRANSCRIPTION: Final = 32_768
-"""… of what was understood at a time: nobody speaks so long without taking breath."""
+"""… of what was understood at a time: no user speaks that long without a pause."""
 
 MAX_AUDIO_BYTES: Final = 8 * 1024 * 1024
 """Bytes of one `audio_chunk` that are accepted: four minutes of PCM16 at 16 kHz."""

@@ -3,12 +3,12 @@
 Pure: no clock, no input. Times are seconds of one monotonic clock, handed in. After every call, and again whenever
 `deadline()` has come, the owner calls `tick`; every call returns the steps that follow from it.
 
-A tap latches the microphone open until the next tap; a hold ends with the key. Where the terminal tells releases this
+A tap latches the microphone open until the next tap; a hold ends with the key. Where the terminal reports releases this
 is simple. Most do not: there, a held key is known only by its auto-repeat, and its release by the silence that follows.
 The delay before the first repeat and the interval after it are the user's own settings, so they are learned. A release
 inferred too early is taken back by the next repeat (`KeyAction.RESUME`), and the engine joins the pieces; how long that
-may take depends on keyboard and link (`key_rhythm`). Some terminals tell each repeat as a release and a repeat; which
-releases are none is decided in `repeat_pairs`. A mouse button is a key whose release is always told.
+may take depends on keyboard and link (`key_rhythm`). Some terminals report each repeat as a release and a repeat; which
+releases are none is decided in `repeat_pairs`. A mouse button is a key whose release is always reported.
 
     IDLE ── key ──► PRESSED ── repeat ──► HELD ── released ──► IDLE, or ENDING while that is only inferred
                        └── it was a tap ──► LATCHED ── key ──► SPENT ── let go ──► IDLE
@@ -37,7 +37,7 @@ class PushToTalk:
     ) -> None:
         self.mode = mode
         self.release_told = release_told
-        """Whether the terminal proved that it tells releases; may become true at any time."""
+        """Whether the terminal proved that it reports releases; may become true at any time."""
         self.stage = KeyStage.IDLE
         self._max_talk_s = max_talk_s
         self.rhythm = Rhythm(far=far)
@@ -65,7 +65,7 @@ class PushToTalk:
 
     @property
     def key_down(self) -> bool:
-        """Whether the key is down as far as was told; a release that may be half of a repeat does not count yet."""
+        """Whether the key is down as far as was reported; a release that may be half of a repeat does not count yet."""
         return self._down or self.pairs.deadline is not None
 
     def deadline(self) -> float | None:
@@ -87,7 +87,7 @@ class PushToTalk:
         return steps + self._overdue(now) if due is not None and now >= due else steps
 
     def press(self, now: float, *, since: float | None = None) -> list[Step]:
-        """Take a press; where repeats are not told as such, they come here too.
+        """Take a press; where repeats are not reported as such, they come here too.
 
         After a stall, `since` is the earliest time at which the key may have gone down: what was said since then
         belongs to the utterance, and a release that waited behind the press is not taken for a tap's.
@@ -95,7 +95,7 @@ class PushToTalk:
         if self.pairs.completed(now, told_repeat=False, stalled=since is not None):
             self._down = True
             return self._repeated(now)
-        # Some terminals tell releases, but repeats as presses (xterm.js): a key that is down cannot be pressed.
+        # Some terminals report releases, but repeats as presses (xterm.js): a key that is down cannot be pressed.
         told_repeat = self.release_told and self._down and now - self._last < times.RELEASE_LOST_S
         steps = self._counted()
         if told_repeat:
@@ -103,13 +103,13 @@ class PushToTalk:
         return steps + self._pressed_anew(now, now if since is None else since, told_repeat=told_repeat)
 
     def repeat(self, now: float) -> list[Step]:
-        """Take a press that the terminal told to be a repeat."""
+        """Take a press that the terminal reported as a repeat."""
         if self.pairs.completed(now, told_repeat=True):
             self._down = True
         elif self._down:
             self.pairs.plain_repeat()
         elif self._focus_came_back:
-            # kitty on X11: a key that was down when the focus went is told as repeats alone when it is next held.
+            # kitty on X11: a key that was down when the focus went is reported as repeats alone when it is next held.
             return self._pressed_anew(now, now, told_repeat=False)
         elif self.pairs.completed_late(now):
             self._down = True
@@ -117,7 +117,7 @@ class PushToTalk:
         return self._repeated(now)
 
     def release(self, now: float) -> list[Step]:
-        """Take a told release: from here on, releases are told."""
+        """Take a reported release: it proves that the terminal reports them."""
         self.release_told = True
         steps = self._counted()
         self._down = self._focus_came_back = False
@@ -125,7 +125,7 @@ class PushToTalk:
         return steps if counts_at is None else steps + self._let_go_of_key(counts_at)
 
     def press_button(self, now: float) -> list[Step]:
-        """Take a press of the mouse button that talks: as the key's, but its release is told everywhere."""
+        """Take a press of the mouse button that talks: as the key's, but its release is reported everywhere."""
         if self.mode is Mode.OPEN:
             return self._press_open(now)
         steps = self._counted() + self._expired(now)
@@ -145,7 +145,7 @@ class PushToTalk:
         return self._counted()
 
     def blur(self, now: float) -> list[Step]:
-        """Take note that the terminal lost the focus: a held key's release will not be told, a latch goes on."""
+        """Take note that the terminal lost the focus: a held key's release will not be reported, a latch goes on."""
         steps = self._counted()
         self.pairs.forget()
         self._down = self._focus_came_back = False
@@ -153,7 +153,7 @@ class PushToTalk:
         return steps if self.latched else steps + self.stop(now, KeyStage.IDLE)
 
     def focus(self) -> None:
-        """Take note that it has the focus: what is held now was pressed here, whatever it is told as."""
+        """Take note that it has the focus: what is held now was pressed here, whatever it is reported as."""
         self._focus_came_back = self._blurred and not self._down
         self._blurred = False
 
@@ -216,7 +216,7 @@ class PushToTalk:
         return []
 
     def _doubt_s(self) -> float:
-        # What ends a latch has its own time, so to wait out a stall costs nothing.
+        # What ends a latch has its own time, so waiting out a stall costs nothing.
         return self.rhythm.doubt_s(times.DOUBT_S, stalls=self._doubt_from is KeyStage.LATCHED)
 
     def _counted(self, now: float | None = None) -> list[Step]:
@@ -248,7 +248,7 @@ class PushToTalk:
         return self._expired(now) + self._key(now, told_repeat=True, since=now)
 
     def _released_in_vain(self, now: float) -> list[Step]:
-        """A release has counted that was half of a repeat."""
+        """A release that was half of a repeat has counted."""
         if self.stage is not KeyStage.IDLE or not self._let_go_last:
             return self._repeated(now)
         self.stage, self._repeats, self._last = KeyStage.HELD, 1, now
@@ -293,7 +293,7 @@ class PushToTalk:
         self._let_go_last = False
         if after is not KeyStage.ENDING:
             return Step(KeyAction.STOP, at, inferred)
-        # What follows is timed from the end, for the key may still be down.
+        # What follows is timed from the end, because the key may still be down.
         self._last = max(self._last, at)
         silence_s = 0.0 if self.release_told else self.rhythm.silence_s()
         self._resume_within_s = max(RESUME_WITHIN_S, round(silence_s - (at - self._key_at), 3))

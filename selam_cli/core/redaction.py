@@ -20,7 +20,7 @@ from selam_cli.core.plain_text import plain
 
 HIDDEN: Final = "[hidden]"
 SHORTEST_SECRET: Final = 6
-"""A shorter one is no secret worth the name, and hiding it would blot out ordinary words."""
+"""A shorter one is not hidden, because that would blot out ordinary words."""
 
 # A JWT's parts are bounded and never tried again shorter, or a text of nothing but their beginnings would take hours.
 _KEYS: Final = r"""\bsk-selam-[A-Za-z0-9_\-.~%]+
@@ -103,7 +103,7 @@ class Redactor:
 
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Redactor:
-        """Make one that knows these secrets; longer ones go first, for one may be a part of another."""
+        """Make one that knows these secrets; longer ones go first, because one may be a part of another."""
         known = sorted({secret for secret in secrets if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True)
         forms = tuple(form for secret in known for form in (secret, *_in_base64(secret)))
         return cls(tuple(known), forms, tuple(re.compile(_spelled(secret)) for secret in known))
@@ -117,7 +117,7 @@ class Redactor:
         return redact(self._hidden(text))
 
     def speech(self, text: str) -> str:
-        """Return what somebody said as it may be read: people talk of tokens, so only keys themselves are hidden."""
+        """Return speech or an answer as it may be read: people talk of tokens, so only keys themselves are hidden."""
         return _KEY_SHAPES.sub(HIDDEN, self._hidden(text))
 
     def shown(self, text: str) -> str:
@@ -125,7 +125,7 @@ class Redactor:
         return plain(self.line(text))
 
     def shown_speech(self, text: str) -> str:
-        """Return what somebody said as it may stand on a terminal."""
+        """Return speech or an answer as it may stand on a terminal."""
         return plain(self.speech(text))
 
     def _hidden(self, text: str) -> str:

@@ -1,9 +1,9 @@
-"""Terminals that tell each auto-repeat of a held key as a release and a repeat, or a release and a press.
+"""Terminals that report each auto-repeat of a held key as a release and a repeat, or a release and a press.
 
 Konsole does (26.08: `CSI 32;1:3;32u CSI 32;1:2;32u`, on X11 sometimes `:1` in the second). A release that the same key
-follows at once is one half of a repeat. What has been read tells: a terminal writes both halves together. So a release
-waits until all pending input was heard, which costs nothing; in a terminal that was seen to tell such pairs it waits a
-few ms more, because one may be cut in two; in one that was seen to tell plain repeats it does not wait.
+follows at once is one half of a repeat. What is read with it decides: terminals write both halves at once. So a release
+waits until all pending input was heard, which costs nothing; in a terminal that was seen to send such pairs it waits a
+few ms more, because one may be cut in two; in one that was seen to send plain repeats it does not wait.
 
 A press behind a release may be a second tap, too, where a link stalled and both came in one go. It is a repeat only
 where the key had been down for as long as it takes a keyboard to repeat, and comes sooner than a finger can.
@@ -17,21 +17,21 @@ from enum import Enum, auto
 from typing import Final
 
 CUT_S: Final = 0.005
-"""So long a release waits for its other half in a terminal that tells pairs; longer where a link cuts them further."""
+"""How long a release waits for its other half in a terminal that sends pairs; longer where a link cuts them further."""
 
 LONGEST_CUT_S: Final = 0.3
 LATE_HALF_S: Final = 0.6
-"""A told repeat so soon after a release that counted is the rest of a pair."""
+"""A reported repeat this soon after a release that counted is the rest of a pair."""
 
 SOONEST_REPEAT_S: Final = 0.15
 """No keyboard repeats sooner after a press (X11 and Wayland: 0.2 s and more)."""
 
 NO_FINGER_S: Final = 0.02
-"""No finger presses a key again so soon after it let it go."""
+"""No finger presses a key again this soon after letting it go."""
 
 
 class Way(Enum):
-    """How a terminal tells that a key repeats."""
+    """How a terminal reports that a key repeats."""
 
     UNKNOWN = auto()
     PLAIN = auto()
@@ -100,7 +100,7 @@ class RepeatPairs:
         return True
 
     def completed_late(self, now: float) -> bool:
-        """Tell whether a told repeat is the rest of a pair whose release has counted."""
+        """Tell whether a reported repeat is the rest of a pair whose release has counted."""
         if now - self._counted_at > LATE_HALF_S:
             return False
         self._learn(now - self._counted_at)
@@ -120,4 +120,4 @@ class RepeatPairs:
 
     def _learn(self, cut_s: float) -> None:
         self.way = Way.PAIRS
-        self._longest_cut_s = max(0.95 * self._longest_cut_s, cut_s)  # one hiccup is soon forgotten
+        self._longest_cut_s = max(0.95 * self._longest_cut_s, cut_s)  # a single long cut is soon forgotten

@@ -74,7 +74,7 @@ class Trigger(StrEnum):
     REST = "rest"
     """There is no connection, and none is tried."""
     CONNECT = "connect"
-    """A connection is tried again, for the user did something."""
+    """A connection is tried again, because the user did something."""
     CLOSE = "close"
 
 
@@ -150,7 +150,7 @@ class MicrophoneState:
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """The whole truth about a conversation at one moment; most fields are those of a `state` line."""
+    """The whole state of a conversation at one moment; most fields are those of a `state` line."""
 
     stage: TurnStage = TurnStage.IDLE
     link: LinkState = LinkState.CONNECTING
@@ -176,7 +176,7 @@ class SessionState:
 
     @property
     def phase(self) -> Phase:
-        """The one word: talking wins over a lost connection, for the microphone still records."""
+        """The one word: talking wins over a lost connection, because the microphone still records."""
         if self.link is LinkState.CLOSED:
             return Phase.ENDED
         if self.stage is TurnStage.TALKING:

@@ -9,10 +9,10 @@ from typing import Final
 from selam_cli.core.key_rhythm import RESUME_WITHIN_S
 
 TAP_S: Final = 0.25
-"""A told release sooner than this makes the press a tap."""
+"""A reported release sooner than this makes the press a tap."""
 
 SHORTEST_HOLD_S: Final = 0.50
-"""A hold that says a word takes this long at least; tells where a stall hides how long the key was down."""
+"""A hold that says a word takes this long at least; decides where a stall hides how long the key was down."""
 
 DOUBT_S: Final = 0.20
 """A repeat is followed by another within this; a press is not."""
@@ -21,13 +21,13 @@ DOUBT_AFTER_LATCH_S: Final = 2.2
 """The slowest delay before auto-repeat that systems offer, with room for a stall."""
 
 RELEASE_LOST_S: Final = 1.5
-"""Repeats came and stopped, and no release was told: it was lost on the way."""
+"""Repeats came and stopped, and no release was reported: it was lost on the way."""
 
 NEVER_REPEATED_S: Final = 3.0
 """The same for a key that does not even begin to repeat, on a keyboard that is known to (slowest delay: 2 s)."""
 
 STRAGGLER_S: Final = 3.5
-"""On a link that stalls, a single key so soon after the last one may be what was left of a hold: it is no tap."""
+"""On a link that stalls, a single key this soon after the last one may be what was left of a hold: it is no tap."""
 
 WARN_BEFORE_S: Final = 10.0
 
@@ -83,4 +83,4 @@ class Step:
     inferred: bool = False
     """A STOP that was concluded from silence: a RESUME may still take it back."""
     within_s: float = RESUME_WITHIN_S
-    """For so many seconds, if it was inferred."""
+    """For how many seconds it may, if it was inferred."""

@@ -18,7 +18,7 @@ from selam_cli.core.session import LinkState, SessionState, Trigger, TurnStage, 
 
 NO_ANSWER_S: Final = 30.0
 REPLY_STALL_S: Final = 10.0
-"""A reply that has played out and brought nothing new for so long will not go on, whatever `audio_end` was to say."""
+"""A reply that has played out and brought nothing new for this long will not go on, whatever `audio_end` was to say."""
 
 FOLLOW_EVERY_S: Final = 0.05
 """How often a reply that sounds is looked at, because a loudspeaker cannot tell that it has come to an end."""
@@ -82,7 +82,7 @@ class ConversationContext:
         return taken
 
     def emit(self, event: events.Event) -> None:
-        """Tell the user's side of something."""
+        """Emit an event to the user's side."""
         self.do(effects.Emit(event))
 
     def update(self, **changes: object) -> None:
@@ -147,7 +147,7 @@ class ConversationContext:
         self.do(effects.BeginReply())
 
     def close_turn(self, outcome: str) -> None:
-        """Tell the turn's end, once."""
+        """Emit the turn's end, once."""
         self.answer_due_at = None
         if self.turn.open:
             self.turn = replace(self.turn, open=False)
@@ -299,7 +299,7 @@ class ConversationContext:
                 self.keep(utterance, "the session was over before it had all arrived")
 
     def withdraw(self) -> None:
-        """Take back all sound that has not left; of this turn's utterance another tells what becomes of it."""
+        """Take back all sound that has not left; what becomes of this turn's utterance is decided elsewhere."""
         self.do(effects.Withdraw())
         for utterance in self.ledger.at(Place.SENDING):
             if utterance.turn != self.current:

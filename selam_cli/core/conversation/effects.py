@@ -20,7 +20,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Emit(Effect):
-    """Tell the user's side of something."""
+    """Emit an event to the user's side."""
 
     event: Event
 
@@ -102,7 +102,7 @@ class StartOver(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Merge(Effect):
-    """Make one recording, of `turn`, of those of other turns, each from so many samples after its beginning."""
+    """Make one recording, of `turn`, of those of other turns; `parts`: the turn of each, and its first sample."""
 
     turn: int
     parts: tuple[tuple[int, int], ...]
@@ -162,7 +162,7 @@ class EndReply(Effect):
 
 @dataclass(frozen=True, slots=True)
 class CutReply(Effect):
-    """Silence the agent, and tell what was heard of it; `is_text_due`: a text without a sound is cut off as well."""
+    """Silence the agent, and report what was heard of it; `is_text_due`: a text without a sound is cut off as well."""
 
     is_text_due: bool
     state: SessionState
@@ -185,7 +185,7 @@ class ReleaseReply(Effect):
 
 @dataclass(frozen=True, slots=True)
 class TellPlayout(Effect):
-    """Tell how the reply plays."""
+    """Report how the reply plays."""
 
     state: SessionState
 

@@ -107,7 +107,7 @@ class VolumeSet(Input):
 
 @dataclass(frozen=True, slots=True)
 class CuesSwitched(Input):
-    """Whether the beginning and the end of talking are told by a sound."""
+    """Whether the beginning and the end of talking are marked by a sound."""
 
     on: bool
 
@@ -127,7 +127,7 @@ class ResendAsked(Input):
 
 @dataclass(frozen=True, slots=True)
 class Grew(Input):
-    """The recording of a turn has so many samples by now."""
+    """The recording of a turn has this many samples by now."""
 
     turn: int
     samples: int
@@ -143,7 +143,7 @@ class Completed(Input):
 
 @dataclass(frozen=True, slots=True)
 class Fed(Input):
-    """So many samples of a recording have been handed to the connection; `whole`: all, and the silence behind them."""
+    """This many samples of a recording were handed to the connection; `whole`: all, and the silence behind them."""
 
     turn: int
     sent_samples: int
@@ -159,7 +159,7 @@ class Sent(Input):
 
 @dataclass(frozen=True, slots=True)
 class SoundDropped(Input):
-    """So many seconds of an open microphone's sound had no room on the connection."""
+    """This many seconds of an open microphone's sound had no room on the connection."""
 
     seconds: float
 

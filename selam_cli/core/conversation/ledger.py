@@ -1,7 +1,7 @@
 """Where every utterance is between the microphone and the server's sign that it has it.
 
 Only the ledger moves an utterance, and only it makes the `utterance` event: so each is in one place, and what became of
-it is told once. It holds figures alone; the sound is kept by the engine, which is told what it need not keep any more.
+it is emitted once. It holds figures alone; the sound is kept by the engine, and an effect says what it may drop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from selam_cli.core.conversation.effects import Drop, Effect, Emit, Merge
 from selam_cli.core.protocol import WIRE_RATE_HZ
 
 KEPT_AT_MOST_S: Final = 600.0
-"""Seconds of speech that are kept at most, 19 MB; past it the oldest goes, and the user is told."""
+"""Seconds of speech that are kept at most, 19 MB; past it the oldest goes, and a notice is emitted."""
 
 
 class Place(StrEnum):
@@ -155,7 +155,7 @@ class UtteranceLedger:
     # --- moves --------------------------------------------------------------------------------------------------------
 
     def move(self, turn: int, to: Place, why: str = "") -> Utterance:
-        """Move an utterance, and tell what became of it; `why` stands in the notice of one that is kept."""
+        """Move an utterance, and emit what became of it; `why` stands in the notice of one that is kept."""
         utterance = self._all[turn]
         if to not in MOVES[utterance.place]:
             raise ValueError(f"an utterance does not go from {utterance.place} to {to}")
@@ -175,7 +175,7 @@ class UtteranceLedger:
         return utterance
 
     def doubt(self, turn: int, acknowledgements: int) -> None:
-        """Its turn is left without a sign of it: until so many interruptions are acknowledged, it may be lost."""
+        """Its turn is left without a sign of it: until this many interruptions are acknowledged, it may be lost."""
         self._put(replace(self._all[turn], confirmed_by=acknowledgements))
         while _seconds(self.doubtful) > KEPT_AT_MOST_S and len(self.doubtful) > 1:
             # A server that never gives a sign has most likely had the oldest all the same.
@@ -183,11 +183,11 @@ class UtteranceLedger:
 
     @property
     def doubtful(self) -> list[Utterance]:
-        """What turns that were left have said, and the server has given no sign of."""
+        """The utterances of turns that were left, of which the server has given no sign."""
         return [utterance for utterance in self.at(Place.UNCONFIRMED) if utterance.confirmed_by is not None]
 
     def acknowledged(self, interruptions: int) -> None:
-        """So many interruptions of this session have been acknowledged."""
+        """This many interruptions of this session have been acknowledged."""
         for utterance in self.doubtful:
             if utterance.confirmed_by is not None and utterance.confirmed_by <= interruptions:
                 self.move(utterance.turn, Place.CONFIRMED)
@@ -205,7 +205,7 @@ class UtteranceLedger:
     def merge_kept(self, turn: int, session: int, now: float) -> Utterance:
         """Make one utterance, of this turn, of everything that is kept.
 
-        What of it went to the session that there is now is left out: that has heard it.
+        What of it was sent in the present session is left out: the server has heard it there.
         """
         kept = self.at(Place.KEPT)
         heard = {u.turn: u.sent_samples if u.session == session else 0 for u in kept}

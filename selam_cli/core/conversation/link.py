@@ -23,7 +23,7 @@ from selam_cli.core.session import LinkState, Trigger, TurnStage
 def session_opened(context: ConversationContext, _: SessionOpened) -> None:
     """A session is open: send what was said before it was."""
     context.keep_what_was_on_its_way()  # the session before may have been ended for other settings
-    context.replies.reset()  # what was thrown away, this session has not heard
+    context.replies.reset()  # this session has not heard what was thrown away
     context.controls.reset()
     context.session += 1
     context.keep_at = None
@@ -43,7 +43,7 @@ def _send_from_its_beginning(context: ConversationContext, utterance: Utterance)
     utterance = context.ledger.start_over(utterance.turn)
     context.do(effects.StartOver(utterance.turn))
     context.turn = replace(context.turn, understood=False, said_whole=False)
-    # What the last session understood of it, this one will say again.
+    # In this session the server will say again what it understood of it in the last one.
     context.update(user_text="", user_final="", reply_text="")
     if utterance.resent:
         context.emit(notices.RESENT)
@@ -65,7 +65,7 @@ def link_lost(context: ConversationContext, _: LinkLost) -> None:
     elif was_up and context.undelivered is not None:
         context.emit(notices.recorded(context.rules.resend_within_s))
     if was_up and context.rules.open_microphone and not context.state.muted:
-        # Where in it an utterance begins and ends, nothing tells; and half an hour of a room is none.
+        # Nothing tells where in it an utterance begins and ends, and half an hour of a room is no utterance.
         context.emit(notices.UNHEARD)
     context.keep_in_time()
 

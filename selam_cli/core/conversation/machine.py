@@ -1,4 +1,4 @@
-"""The conversation as a machine: it is told what happened and when, and answers with what is to be done.
+"""The conversation as a machine: inputs say what happened and when, and it answers with what is to be done.
 
 It reads no clock, waits for nothing and calls nothing: `handle` takes an input, and `deadline` says when
 the next one has to be `TimePassed`. The engine carries the effects out; tests drive it in any order, at any speed.
@@ -66,7 +66,7 @@ _HANDLERS: Final[Mapping[type[Input], Callable[[ConversationContext, Any], None]
 
 
 _AFTER_THE_END: Final = (inputs.Pressed, inputs.Updated)
-"""What is still heard when the conversation is over: a press is told so, and the devices are closed."""
+"""What is still handled when the conversation is over: a press is answered with that, and the devices are closed."""
 
 
 class ConversationMachine:
@@ -91,7 +91,7 @@ class ConversationMachine:
 
     @property
     def unanswered(self) -> bool:
-        """Whether the user is talking or waits for an answer, and it was not in vain once already."""
+        """Whether an utterance is being said or waits for its answer, and none of it has gone to an earlier session."""
         utterance = self._context.undelivered
         return utterance is not None and not utterance.resent
 

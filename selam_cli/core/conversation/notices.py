@@ -1,4 +1,4 @@
-"""What a conversation has to tell its user besides itself: its notices in their words, each with a remedy.
+"""A conversation's notices to its user, in the user's words, each with a remedy.
 
 The codes are what machines may rely on (docs/json-lines.md); the sentences are for people.
 """
@@ -45,7 +45,7 @@ NO_SOUND = Notice(
 
 
 def recorded(within_s: int) -> Notice:
-    """Tell that the connection broke while somebody spoke; `within_s`: how soon it has to be back."""
+    """Tell that the connection broke while the user spoke; `within_s`: how soon it has to be back."""
     sentence = f"What you say is recorded. It is sent again whole if the connection is back within {within_s} s."
     return Notice("recorded", "info", sentence, "Later it is kept until you send it.")
 
@@ -63,7 +63,7 @@ def unlogged(problem: str) -> Notice:
 
 
 def too_long(most_s: int) -> Notice:
-    """Tell that an utterance was ended, for it had lasted as long as one may."""
+    """Tell that an utterance was ended, because it had lasted as long as one may."""
     sentence = f"{most_s} seconds are the most that one utterance may last."
     return Notice("too_long", "warning", sentence, "It was sent; press again to go on.")
 

@@ -14,10 +14,10 @@ from selam_cli.core.protocol import AudioChunk
 from selam_cli.core.session import Trigger, TurnStage
 
 DROPPED_TOLD_S: Final = 10.0
-"""How much more has to be dropped before it is told again."""
+"""How many more seconds have to be dropped before it is reported again."""
 
 QUEUE_TOLD_S: Final = 0.25
-"""How much the queue has to change before the state is told for it."""
+"""By how many seconds the queue has to change before a state is emitted because of it."""
 
 
 def grew(context: ConversationContext, growth: Grew) -> None:
@@ -103,7 +103,7 @@ def sound_dropped(context: ConversationContext, drop: SoundDropped) -> None:
 
 
 def tell_figures(context: ConversationContext) -> None:
-    """Keep the state's figures of what waits to be sent and of what is kept true, without telling each change."""
+    """Keep the state's figures of what waits to be sent and of what is kept true, without emitting each change."""
     queued_s = round(context.around.queued_s + context.ledger.unsent_s, 2)
     told_s = context.state.queued_seconds
     if abs(queued_s - told_s) >= QUEUE_TOLD_S or queued_s == 0.0 < told_s:

@@ -26,7 +26,7 @@ class StaleReplyFilter:
         self._discarded = False
 
     def discarded(self) -> None:
-        """Pass everything over that answers what the user has thrown away."""
+        """Skip everything that answers what the user has thrown away."""
         self._discarded = True
 
     def begin_turn(self) -> None:

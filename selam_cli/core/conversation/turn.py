@@ -10,9 +10,9 @@ class Turn:
     """What is known of the turn there is besides its stage, its number and its texts, which are fields of the state."""
 
     open: bool = False
-    """Whether its end has yet to be told."""
+    """Whether its end has yet to be emitted."""
     outcome: str = "answered"
-    """What is told at its end: answered, interrupted, discarded or failed."""
+    """The outcome that is emitted at its end: answered, interrupted, discarded or failed."""
     understood: bool = False
     """Whether the server has said what it understood of it."""
     answered_early: bool = False

@@ -27,7 +27,7 @@ from selam_cli.core.protocol import Action
 from selam_cli.core.session import LinkState, Trigger, TurnStage
 
 COMMAND_S: Final = 0.02
-"""The way of a command that takes an inferred release back in the last moment."""
+"""How long a command may be on its way that takes an inferred release back at the last moment."""
 
 
 def pressed(context: ConversationContext, press: Pressed) -> None:
@@ -185,7 +185,7 @@ def volume_set(context: ConversationContext, chosen: VolumeSet) -> None:
 
 
 def cues_switched(context: ConversationContext, switch: CuesSwitched) -> None:
-    """Tell the beginning and the end of talking by a sound, or don't."""
+    """Mark the beginning and the end of talking by a sound, or don't."""
     context.cues = switch.on
 
 
