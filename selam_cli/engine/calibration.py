@@ -1,4 +1,4 @@
-"""The command `calibrate`: has the microphone listen to the room for a moment and tells what follows from it.
+"""The command `calibrate`: has the microphone listen to the room for a moment and reports what follows from it.
 
 The room is measured once at a time. A request that comes meanwhile gets the answer of the measurement that runs: it is
 the newest that can be had, and starting anew at each request would put the answer off for as long as requests come.
@@ -55,7 +55,7 @@ class Calibration:
             self._room.disturb("you talk")
 
     def close(self) -> None:
-        """Measure no more, and tell nothing."""
+        """Stop measuring, and emit nothing."""
         if self._measuring is not None:
             self._measuring.cancel()
 

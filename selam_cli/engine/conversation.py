@@ -64,7 +64,7 @@ class Conversation:
 
     @property
     def unanswered(self) -> bool:
-        """Whether the user is talking or waits for an answer, and it was not in vain once already."""
+        """Whether an utterance is being said or waits for its answer, and none of it has gone to an earlier session."""
         return self._machine.unanswered
 
     def listen(self, listener: Callable[[Moment], None]) -> None:
@@ -76,7 +76,7 @@ class Conversation:
         self._machine.rules = replace(self._machine.rules, gives_up=False)
 
     def tell_state(self) -> None:
-        """Write the whole truth, whether or not it has changed."""
+        """Emit the whole state, whether or not it has changed."""
         self._emit(events.StateChanged.of(self.state))
 
     # --- what happens -------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class Conversation:
         self._handle(inputs.VolumeSet(volume))
 
     def switch_cues(self, *, on: bool) -> None:
-        """Tell the beginning and the end of talking by a sound, or don't."""
+        """Mark the beginning and the end of talking by a sound, or don't."""
         self._handle(inputs.CuesSwitched(on))
 
     def replay(self) -> bool:
@@ -163,7 +163,7 @@ class Conversation:
         self._handle(inputs.Stalled(stalled))
 
     def on_dropped(self, dropped_s: float) -> None:
-        """So much of an open microphone's sound was dropped."""
+        """This much of an open microphone's sound was dropped."""
         self._handle(inputs.SoundDropped(dropped_s))
 
     def on_sent(self, message: ClientMessage) -> None:

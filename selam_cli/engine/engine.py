@@ -144,13 +144,13 @@ class VoiceEngine:
         self._quit.set()
 
     def fail(self, error: SelamError) -> None:
-        """End the conversation for an error."""
+        """End the conversation because of an error."""
         self._emit(events.ErrorRaised(error.type, error.reason, error.remedy, fatal=True))
         self._failure = error
         self.quit(error.exit_code)
 
     def tell(self, notice: events.Notice) -> None:
-        """Tell of something that the process has met with besides the conversation."""
+        """Emit a notice of something that concerns the process, not the conversation."""
         self._emit(notice)
 
     @property
@@ -279,7 +279,7 @@ class VoiceEngine:
             self.fail(error)
 
     def _on_session_over(self, over: SessionOver) -> None:
-        """The server has ended the session: who is talking goes on in a new one, everybody else is left in peace."""
+        """The server has ended the session: a user who talks or waits goes on in a new one, else none is started."""
         self._emit(events.Notice("session_over", "info", over.reason, over.remedy))
         if self.conversation.unanswered:
             self._connect_again()
@@ -418,7 +418,7 @@ class VoiceEngine:
         self._new_session_soon()
 
     def _list_devices(self, command: Command) -> None:
-        # Its `ack` says that the system is being asked; what comes of that is told without the id.
+        # Its `ack` says that the system is being asked; what comes of that is emitted without the id.
         self._spawn(self._answer_later(replace(command, id=None), self._tell_devices()))
 
     def _calibrate(self, _: Command) -> None:
@@ -432,7 +432,7 @@ class VoiceEngine:
             self._tell_level()
 
     def _switch(self, _: Command) -> None:
-        if not self._switching:  # twice in a row would make two connections, and one of them nobody's
+        if not self._switching:  # twice in a row would make two connections, one of them without an owner
             self._switching = True
             self._spawn(self._switch_to_local())
 
@@ -480,7 +480,7 @@ class VoiceEngine:
         try:
             listed, _ = await process.communicate()
         finally:
-            if process.returncode is None:  # it waits for a sound server that stands still, and nobody for it any more
+            if process.returncode is None:  # it waits for a sound server that hangs, and nothing waits for it any more
                 process.kill()
                 await process.wait()
         try:

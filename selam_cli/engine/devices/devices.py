@@ -42,7 +42,7 @@ LEAVE_WITHIN_S: Final = 1.0
 class AudioDevices:
     """Holds the microphone open and gated, and the speaker ready, for as long as the conversation lasts.
 
-    With `microphone = "per_turn"` the microphone is open only while somebody talks; a file in its place always is.
+    With `microphone = "per_turn"` the microphone is open only while the user talks; a file in its place always is.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class AudioDevices:
         if not self._player.fading:
             return
         give_up_at = time.monotonic() + FADE_WITHIN_S
-        while self._player.fading and time.monotonic() < give_up_at:  # noqa: ASYNC110  # the callback tells nobody
+        while self._player.fading and time.monotonic() < give_up_at:  # noqa: ASYNC110  # the callback reports nothing
             await asyncio.sleep(LOOK_EVERY_S)
         on_its_way_s = self._player.reference.sounded_until + self._player.delay() - time.monotonic()
         await asyncio.sleep(min(max(0.0, on_its_way_s), FADE_WITHIN_S))
@@ -198,7 +198,7 @@ class AudioDevices:
         self._conversation.update(microphone=told)
 
     def _look_for_silence(self, samples: Samples) -> None:
-        """Tell once a turn of a microphone that delivers nothing: its own switch is off, or it is the wrong one."""
+        """Report, once a turn, a microphone that delivers nothing: its own switch is off, or it is the wrong one."""
         self._flat.feed(samples)
         turn = self._conversation.state.turn
         if self._flat.seconds < SILENT_FOR_S or turn == self._silence_told_in or not self._conversation.capture.talking:
@@ -264,7 +264,7 @@ class AudioDevices:
 
     def _on_roster(self, roster: DeviceList | None) -> None:
         if roster is not None and self._nothing_is_open():
-            # What a library has learned about a system without its sound server, it keeps.
+            # A library keeps what it has learned about a system without its sound server.
             self._renew_soon(only_if=self._nothing_is_open)
         microphone_stays = self._microphone.on_listed(None if roster is None else roster.inputs)
         speaker_stays = self._speaker.on_listed(None if roster is None else roster.outputs)

@@ -14,7 +14,7 @@ _Opened = TypeVar("_Opened")
 
 
 class SoundThread(ThreadPoolExecutor):
-    """One thread, because PortAudio must not open or close two streams at once; it tells when it is held up."""
+    """One thread, because PortAudio must not open or close two streams at once; it reports when it is held up."""
 
     def __init__(self) -> None:
         super().__init__(1, "sound")
@@ -25,7 +25,7 @@ class SoundThread(ThreadPoolExecutor):
         """A call has not come back for longer than any takes."""
 
     def watch(self, loop: asyncio.AbstractEventLoop, on_change: Callable[[bool], None]) -> None:
-        """Tell on the loop when the thread is held up (True), and when it goes on (False)."""
+        """Report on the loop when the thread is held up (True), and when it goes on (False)."""
         self._loop, self._on_change = loop, on_change
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:

@@ -50,7 +50,7 @@ class DeviceHandle(Generic[D]):
     """It has called back: it works."""
     lost: str = ""
     in_place: bool = False
-    """Whether it takes the place of one that was in use, and so must not be a monitor that nobody chose."""
+    """Whether it takes the place of one that was in use, and so must not be a monitor that the user did not choose."""
 
     @property
     def follows(self) -> bool:
@@ -84,7 +84,7 @@ class DeviceSupervisor(Generic[D]):
         self._on_change = on_change
         self._emit = emit
         self.lock = asyncio.Lock()
-        """Held while devices are opened and closed, by whoever must have this one still."""
+        """Held while devices are opened and closed, by any task that needs this one unchanged."""
         self.current: DeviceHandle[D] | None = None
         self.needed = True
         self.lost_name = ""
@@ -98,7 +98,7 @@ class DeviceSupervisor(Generic[D]):
         self._default: str | None = None
         self._monitor_told: str | None = None
         self._monitor_honoured = False
-        """There was nothing but a monitor from the beginning: that is how the system's user has it."""
+        """There was nothing but a monitor from the beginning: that is how the user has set up the system."""
         self._retry: asyncio.TimerHandle | None = None
         self._tries = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,7 +146,7 @@ class DeviceSupervisor(Generic[D]):
     # --- what happens -------------------------------------------------------------------------------------------------
 
     def is_current(self, opening: DeviceHandle[D]) -> bool:
-        """Whether this one is in use; one that is being replaced has no say."""
+        """Whether this one is in use; one that is being replaced does not count."""
         return self.current is opening
 
     def sounded(self, opening: DeviceHandle[D]) -> None:
@@ -312,7 +312,7 @@ class DeviceSupervisor(Generic[D]):
             self._works(opening)
 
     def _news_of(self, opening: DeviceHandle[D]) -> tuple[str, str] | None:
-        """What to tell of it once it works."""
+        """What to report of it once it works."""
         name = "" if opening.device is None else opening.device.name
         if opening.follows and self._default is not None and not (self._listed and self._listed.default_is_monitor):
             name = f"{name} ({self._default})"

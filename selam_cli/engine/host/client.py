@@ -52,7 +52,7 @@ class EngineClient:
         """Start it again after its end, with these options in place of those that it had; then `listen` again.
 
         Its turns are counted on from those before. The terminal's modes are as they were remembered the first time,
-        for the screen is up now.
+        because the screen is up now.
         """
         replaced = {*options, "server"} if "local" in options else {*options}
         kept = [argument for argument in self._arguments if _option(argument) not in replaced]
@@ -90,7 +90,7 @@ class EngineClient:
         self._reader.start()
 
     def send(self, verb: str, argument: str = "", command_id: int | None = None) -> None:
-        """Send a command, from any thread. Never blocks and never raises: an engine's end is told by `on_exit`."""
+        """Send a command, from any thread. Never blocks and never raises: an engine's end is reported by `on_exit`."""
         line = f"{verb} {argument}".rstrip()
         if command_id is not None:
             line = json.dumps({"id": command_id, "command": verb, "argument": argument})

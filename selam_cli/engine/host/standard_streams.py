@@ -34,7 +34,7 @@ class StandardStreams:
         self._handler = log_to(kind, self.log, self._redactor)
 
     def say(self, sentence: str) -> None:
-        """Write a line to the user's standard error; never raises, for nobody may be reading."""
+        """Write a line to the user's standard error; never raises, because its reader may be gone."""
         with contextlib.suppress(OSError):
             os.write(self.error_fd, self.for_error(f"{plain_line(self._redactor.line(sentence))}\n"))
 

@@ -94,7 +94,7 @@ def at_a_prompt(local_modes: int) -> bool:
     """Tell whether a shell has set these modes for its prompt.
 
     Ctrl+C is a signal there, and letters are echoed by the driver where it edits the line and by the shell where not. A
-    screen makes no signal of Ctrl+C, and who asks for a key has the driver edit a line without echo.
+    screen makes no signal of Ctrl+C, and a program that asks for a key has the driver edit a line without echo.
     """
     import termios  # POSIX only
 
@@ -104,7 +104,7 @@ def at_a_prompt(local_modes: int) -> bool:
 
 @contextlib.contextmanager
 def _from_background() -> Iterator[None]:
-    """Have SIGTTOU, which stops who sets a terminal's modes from a background process group, not stop this thread."""
+    """Block SIGTTOU, which stops a process that sets a terminal's modes from the background, in this thread."""
     if sys.platform == "win32":
         yield
         return

@@ -1,6 +1,6 @@
-"""Writes a conversation's course into the log: what somebody who looks for a fault asks, and nothing that was said.
+"""Writes a conversation's course into the log: what a search for a fault needs, and nothing that was said.
 
-Events pass through it on their way to whoever listens.
+Events pass through it on their way to the listener.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SEVERITY: Final = {"info": logging.INFO, "warning": logging.WARNING, "error": l
 
 
 class EventLog:
-    """Stands between the engine and whoever is told; to be called like the latter."""
+    """Stands between the engine and its listener, and is called like the listener."""
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit = emit
@@ -37,7 +37,7 @@ class EventLog:
         self._emit(event)
 
     def _note_state(self, state: events.StateChanged) -> None:
-        """A state is told often: what is worth a line is another phase or another device."""
+        """A state is emitted often: only another phase or another device is worth a line."""
         if state.phase is not self._phase:
             self._phase = state.phase
             log.debug("turn %d: %s", state.turn, state.phase)
@@ -50,7 +50,7 @@ class EventLog:
 
 
 def _words(event: Event) -> tuple[int, str, *tuple[object, ...]] | None:  # noqa: PLR0912  # a table: an event, its line
-    """Return a level, a format and its values; None for what is told too often, or says what was said."""
+    """Return a level, a format and its values; None for what is emitted too often, or holds what was said."""
     match event:
         case events.Connecting(server=server):
             return logging.INFO, "connecting to %s", server

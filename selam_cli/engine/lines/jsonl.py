@@ -26,7 +26,7 @@ class LineWriter:
     """Writes events to a file descriptor from a thread of its own.
 
     A reader that falls behind never holds up the engine: of the mergeable events (`state`, `level`, `playout`) only the
-    newest waits, and nothing else is dropped. `on_closed` is called once, in the thread, when nobody reads any more.
+    newest waits, and nothing else is dropped. `on_closed` is called once, in the thread, when the reader is gone.
     The redactor knows the run's keys: no line holds one.
     """
 
@@ -89,7 +89,7 @@ def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
 def read_lines(descriptor: int, loop: asyncio.AbstractEventLoop, on_line: Callable[[str], None]) -> None:
     """Read lines in a thread and hand each to the loop; the empty string stands for the end of input.
 
-    A thread, for asyncio's own pipe reader fails on Windows and on regular files.
+    A thread, because asyncio's own pipe reader fails on Windows and on regular files.
     """
 
     def run() -> None:
@@ -127,7 +127,7 @@ def _unwritten(error: OSError) -> SelamError:
 def read_piece(descriptor: int, most_bytes: int) -> bytes:
     """Wait for input and return it; nothing where it has ended.
 
-    Whoever shares a terminal or a pipe may have made it one that does not wait: that there is nothing yet is no end.
+    Another process that shares a terminal or a pipe may have made it non-blocking: no data yet is no end of input.
     """
     while True:
         try:

@@ -1,8 +1,8 @@
-"""Tells of a text that grows as often as somebody could read it, and not as often as it grows.
+"""Emits a growing text as often as a user could read it, and not as often as it grows.
 
-A `response` line carries the whole answer so far, so telling of every letter of a long one would be gigabytes. The
-first piece is told at once; what follows within a moment is told as what it has become. Nothing is told late that
-something else comes after: whatever else is told sends the text before it.
+A `response` line carries the whole answer so far, so a line for every letter of a long one would be gigabytes. The
+first piece is emitted at once; what follows within a moment is emitted as one line, with the text as it is then. The
+order is kept: an event that comes after a text sends the text before it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from selam_cli.core.events import Audio, Event, Level, Playout, Response, StateC
 
 EVERY_S: Final = 0.03
 CHARACTERS_PER_S: Final = 1_000_000
-"""The longer a text, the rarer it is told as a whole."""
+"""The longer a text, the rarer it is emitted as a whole."""
 
 _PASSING: Final = (StateChanged, Level, Playout, Audio)
 
 
 @dataclass(slots=True)
 class _Growing:
-    """A text that was told a moment ago, as it is now; `timer` tells it as that, unless it has not grown."""
+    """A text that was emitted a moment ago, as it is now; `timer` emits it again if it has grown."""
 
     text: Response | Transcription
     timer: asyncio.TimerHandle
@@ -31,7 +31,7 @@ class _Growing:
 
 
 class TextThrottle:
-    """Stands between the engine and whoever is told; to be called on the loop's thread, like the engine itself."""
+    """Stands between the engine and its listener; to be called on the loop's thread, like the engine itself."""
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit = emit
@@ -39,7 +39,7 @@ class TextThrottle:
         """An answer and a transcription may grow side by side."""
 
     def __call__(self, event: Event) -> None:
-        """Tell of an event, or of a growing text a moment later."""
+        """Emit an event, or a growing text a moment later."""
         if isinstance(event, _PASSING):
             self._emit(event)
         elif not _is_text(event):
@@ -65,7 +65,7 @@ class TextThrottle:
             self._rest(growing.text)
 
     def _settle(self, event: Event) -> None:
-        """Something else is to be told: the texts go first, but for one of which this is what has become."""
+        """Something else is to be emitted: the texts go first, except one that this event replaces."""
         growing, self._growing = self._growing, {}
         for each in growing.values():
             each.timer.cancel()
@@ -78,5 +78,5 @@ def _is_text(event: Event) -> TypeGuard[Response | Transcription]:
 
 
 def _replaces(event: Event, text: Response | Transcription) -> bool:
-    """Say whether an event tells all that a text before it told: an answer so far, what revises a transcription."""
+    """Say whether an event holds all that a text before it held: an answer so far, what revises a transcription."""
     return isinstance(event, type(text)) and event.turn == text.turn

@@ -20,11 +20,11 @@ class LinkCallbacks:
     """A session has started, and what is sent from now on goes into it."""
     on_lost: Callable[[SelamError], None]
     on_retry: Callable[[int, float], None]
-    """The next attempt, counted since the last session, is made after so many seconds."""
+    """The next attempt, counted since the last session, is made after this many seconds."""
     on_sent: Callable[[ClientMessage], None]
     on_stalled: Callable[[bool], None] = lambda _: None
     """The server has stopped reading what it is sent, or reads again."""
     on_dropped: Callable[[float], None] = lambda _: None
-    """So many seconds of audio were dropped, because the outbox is bounded."""
+    """This many seconds of audio were dropped, because the outbox is bounded."""
     on_flood: Callable[[str], None] = lambda _: None
     """More of a kind of message comes than is let in; `unknown` stands for all events that the protocol lacks."""

@@ -90,7 +90,7 @@ class Connection:
     async def hold(self, greeting: Callable[[], protocol.StartSession]) -> None:
         """Connect, start the session of `greeting`, and return when the connection is gone.
 
-        Raises the SelamError that says why there was no session, or for what the server ended it.
+        Raises the SelamError that says why there was no session, or why the server ended it.
         """
         liveness: Liveness | None = None
         sending: asyncio.Task[None] | None = None

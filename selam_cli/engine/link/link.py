@@ -58,7 +58,7 @@ class Link:
     def send(self, message: ClientMessage) -> None:
         """Put a message on its way, in order. Audio is bounded; nothing else is ever dropped.
 
-        Without a session nothing is sent: who has something to say after a loss says it again.
+        Without a session nothing is sent: a caller that has something to say after a loss says it again.
         """
         dropped_s = self._connection.send(message) if self._connection is not None else 0.0
         if dropped_s:

@@ -20,10 +20,10 @@ from selam_cli.engine.link.rate_limit import ReadThrottle
 
 TICK_S: Final = 0.25
 STALLED_S: Final = 1.5
-"""A peer that gives no sign for so long after something was sent is stalled: reported within 2 s, with two ticks."""
+"""A peer that gives no sign for this long after something was sent is stalled: reported within 2 s, with two ticks."""
 
 LOST_S: Final = 10.0
-"""A peer that gives no sign for so long is treated as lost."""
+"""A peer that gives no sign for this long is treated as lost."""
 
 PROBE_EVERY_S: Final = 10.0
 """How often a connection on which nothing is sent is probed: its other end may be gone without closing it."""

@@ -15,7 +15,7 @@ from selam_cli.core.packet_bounds import RESERVED_EVENTS, nests_too_much, too_la
 from selam_cli.core.protocol import NAMESPACE
 
 UNREADABLE: Final = "\0unreadable"
-"""The event that stands for a message that is none; no server's event has this name and is known."""
+"""The event that stands for an unreadable message; no event of the protocol has this name."""
 
 MAX_MESSAGE_BYTES: Final = 12 * 1024 * 1024
 MAX_ATTACHMENTS: Final = 4
@@ -52,7 +52,7 @@ class GuardedPacket(Packet):  # type: ignore[misc]  # the library has no types
         """Read a packet; return how many attachments are to follow. Never raises."""
         try:
             count = self._read(encoded_packet)
-        except Exception:  # the decode boundary: a stranger's bytes raise what they like
+        except Exception:  # the decode boundary: untrusted bytes may raise anything
             count = 0
             self._take_as_unreadable()
         return count

@@ -35,7 +35,7 @@ class RetryPolicy:
         self._replaced_s: float | None = None
 
     def after(self, session_s: float | None, chance: float) -> Retry | None:
-        """Return what follows an attempt whose session lasted so long, None where it had none; None to give up.
+        """Return what follows an attempt whose session lasted `session_s`, None where it had none; None to give up.
 
         `chance`, between 0 and 1, spreads apart the clients that lost the same server: it cuts the wait by up to half.
         """

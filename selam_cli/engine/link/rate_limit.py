@@ -1,6 +1,6 @@
 """How much is let in of what a server sends: a bounded number of messages a second, of each kind what one could read.
 
-A server that floods costs neither memory nor a living screen: what comes too fast waits in the network, and of kinds
+A flooding server neither fills the memory nor stalls the screen: what comes too fast waits in the network, and of kinds
 that a person reads, what is too much is passed over, and reported once.
 """
 

@@ -20,10 +20,10 @@ from selam_cli.sound.reference import RenderReference
 from selam_cli.sound.resample import Resampler
 
 MAX_REPLY_S: Final = 600
-"""Seconds of a reply that are taken: a server without end must not fill the memory."""
+"""Seconds of a reply that are taken at most: an endless one must not fill the memory."""
 
 TINY_S: Final = 0.01
-"""A piece shorter than this is kept with the one before it, or what keeps it would be more than it is."""
+"""A piece shorter than this is kept with the one before it: alone, its object would take more memory than its sound."""
 
 MAX_KEPT_S: Final = 600
 """Seconds of the last reply that are kept for `replay`."""
@@ -32,11 +32,11 @@ MAX_KEPT_S: Final = 600
 class ReplyPlayer:
     """Decodes a reply as it streams and plays it; one reply after another, the next one begins by itself.
 
-    While `held` the sound of a reply is kept back: nobody is spoken to while talking.
+    While `held` the sound of a reply is kept back: the agent does not speak while the user talks.
     """
 
     def __init__(self, *, keep: Callable[[Pcm], None] | None = None) -> None:
-        """`keep` is given every decoded piece at the reply's own rate, for whoever writes it to a file."""
+        """`keep` is given every decoded piece at the reply's own rate, for a caller that writes it to a file."""
         self._keep = keep
         self._buffer: PlayoutBuffer | None = None
         self._learned = PlayoutDelay()
@@ -134,7 +134,7 @@ class ReplyPlayer:
                 pieces = self._converted(self._decoder.feed(chunk.audio, chunk.format, chunk.sample_rate))
                 self._play(pieces, goes_on=goes_on)
             except AudioError:
-                self._decoder = None  # reported by whoever calls; what follows of this reply is only counted
+                self._decoder = None  # reported by the caller; what follows of this reply is only counted
                 raise
 
     def finish(self) -> None:
@@ -237,7 +237,7 @@ class ReplyPlayer:
 
     @property
     def playout(self) -> tuple[float, float, int]:
-        """Buffered ms, target ms and breaks, for whoever asks how the playing goes."""
+        """Buffered ms, target ms and breaks: how the playing goes."""
         if self._buffer is None:
             return 0.0, 0.0, 0
         return self._buffer.buffered_ms, float(self._buffer.target_ms), self._buffer.breaks
@@ -312,7 +312,7 @@ class ReplyPlayer:
 
 
 def at_rate(pieces: list[Pcm], rate_hz: int, *, since_s: float = 0.0) -> list[Samples]:
-    """Return sound that was made for one speaker, or several, for another, from so many seconds after its beginning."""
+    """Return sound that was made for one speaker, or several, for another, from `since_s` after its beginning."""
     converted: list[Samples] = []
     resampler: tuple[int, Resampler] | None = None
     passed_s = 0.0

@@ -1,6 +1,6 @@
-"""Tells of a reply's sound as it goes: its pieces, its gaps, what is buffered, and what of its text was heard.
+"""Reports a reply's sound as it plays: its pieces, its gaps, what is buffered, and what of its text was heard.
 
-What the sound means for the turn is the conversation's affair; the sound itself is the player's.
+What the sound means for the turn is decided by the conversation; the sound itself belongs to the player.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from selam_cli.engine.reply.player import ReplyPlayer
 from selam_cli.errors import SelamError
 
 AUDIO_EVENT_EVERY_S: Final = 0.125
-"""Eight a second, so that with the last one, which is told at once, there are never more than ten."""
+"""Eight a second, so that with the last one, which is emitted at once, there are never more than ten."""
 
 PLAYOUT_EVENT_EVERY_S: Final = 0.1
 
@@ -35,7 +35,7 @@ class ReplyReporter:
         self._playout_told_at = 0.0
 
     def begin_turn(self) -> None:
-        """A turn has begun, whose first piece is told at once."""
+        """A turn has begun, whose first piece is reported at once."""
         self._audio_told_at = 0.0
 
     def feed(self, chunk: ReplyChunk, state: SessionState, *, goes_on: bool = False) -> None:
@@ -55,7 +55,7 @@ class ReplyReporter:
             self._emit(events.Audio(state.turn, self._player.chunks))
 
     def finish(self, state: SessionState) -> None:
-        """Nothing more of it comes: decode what waits, and tell of its last piece."""
+        """Nothing more of it comes: decode what waits, and report its last piece."""
         try:
             self._player.finish()
         except SelamError as error:
@@ -71,7 +71,7 @@ class ReplyReporter:
         self._emit(events.AudioEnd(state.turn, total_chunks, round(decoded_s, 3)))
 
     def cut_off(self, state: SessionState, *, is_text_due: bool) -> None:
-        """Silence it at once, and tell what was heard of it; `is_text_due`: a text alone is cut off as well."""
+        """Silence it at once, and report what was heard of it; `is_text_due`: a text alone is cut off as well."""
         sounded = self._player.active
         if not self._player.sounding and (sounded or not is_text_due):
             return
@@ -86,7 +86,7 @@ class ReplyReporter:
             self._spoken.was_heard_whole(state.reply_text, state.voice, self._player.voiced)
 
     def tell_playout(self, state: SessionState) -> None:
-        """Tell how evenly it plays, ten times a second at most."""
+        """Report how evenly it plays, ten times a second at most."""
         now = time.monotonic()
         if not self._player.audible:
             return

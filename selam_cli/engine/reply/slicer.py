@@ -17,7 +17,7 @@ SLICE_BYTES: Final = 16_384
 """Half a second of PCM16 at 16 kHz, which takes a few milliseconds; a usual piece is no longer."""
 
 AT_ONCE: Final = 20
-"""So many short pieces are taken in one go."""
+"""Short pieces that are taken in one go, at most."""
 
 MOST_WAITING_BYTES: Final = 16 * 1024 * 1024
 MOST_WAITING: Final = 4_000
@@ -34,7 +34,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class NoMore:
-    """Nothing more of the reply comes, and nobody says so: the connection is lost."""
+    """Nothing more of the reply comes, and no message says so: the connection is lost."""
 
 
 class ChunkSlicer:
@@ -80,7 +80,7 @@ class ChunkSlicer:
             self._next = asyncio.get_running_loop().call_soon(self._go_on)
 
     def _hand_over(self) -> int:
-        """Hand over the first one, or the next slice of it; return how many bytes of sound that were."""
+        """Hand over the first one, or the next slice of it; return how many bytes of sound that was."""
         message = self._waiting[0]
         if not isinstance(message, ReplyChunk):
             self._waiting.popleft()

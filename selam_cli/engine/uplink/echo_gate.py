@@ -40,7 +40,7 @@ class EchoGate:
         emit: Callable[[events.Event], None],
         on_change: Callable[[tuple[str, ...]], None],
     ) -> None:
-        """`on_change` is told what is in force, whenever that changes."""
+        """`on_change` is called with what is in force, whenever that changes."""
         self._settings = settings
         self._player = player
         self._deliver = deliver
@@ -52,7 +52,7 @@ class EchoGate:
         """What is done to the sound, by the names of the settings."""
 
     async def load(self) -> None:
-        """Put in force what the settings want and this machine has; tell of what is wanted and missing."""
+        """Put in force what the settings want and this machine has; report what is wanted and missing."""
         wanted = _wanted(self._settings)
         if not wanted:
             return
@@ -77,7 +77,7 @@ class EchoGate:
         if self._front_end is not None:
             try:
                 samples, ended_at = self._front_end.process(samples, ended_at)
-            except AudioError as failure:  # a microphone that is heard as it is beats one that is not heard
+            except AudioError as failure:  # unprocessed sound is better than none
                 self._give_up(failure)
         if len(samples):
             self._deliver(samples, ended_at)
@@ -93,7 +93,7 @@ class EchoGate:
         return samples if heard_alone else np.zeros_like(samples)
 
     def clean_from(self, pressed_at: float, vad_threshold: int) -> float:
-        """Return from when on the microphone holds no voice of the agent's that counts as speech; `pressed_at` at last.
+        """Return from when on the microphone holds no agent's voice that counts as speech; at the latest `pressed_at`.
 
         What comes after the key is always the user's, and a headset's user keeps the whole pre-roll.
         """
@@ -130,7 +130,7 @@ class EchoGate:
 
 
 def _wanted(settings: Settings) -> tuple[str, ...]:
-    """Return the switches that are on; echo cancellation is unless somebody switched it off."""
+    """Return the switches that are on; echo cancellation is unless the user switched it off."""
     switches = {
         "echo_cancellation": settings.echo_cancellation is not False,
         "noise_suppression": settings.noise_suppression,
@@ -140,7 +140,7 @@ def _wanted(settings: Settings) -> tuple[str, ...]:
 
 
 class EchoLeak:
-    """How loud the microphone was while the agent sounded: does it hear the speaker, or is that a headset?"""
+    """How loud the microphone was while the agent sounded: whether it hears the speaker, or is a headset's."""
 
     KEPT: Final = 250
     BEFORE_PRESS_S: Final = 0.5

@@ -1,4 +1,4 @@
-"""How loud a room is while nobody speaks, and which `vad_threshold` follows from that."""
+"""How loud a room is without speech, and which `vad_threshold` follows from that."""
 
 from __future__ import annotations
 
