@@ -47,7 +47,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _leave_at_once_on_interrupt(*, on: bool = True) -> None:
-    """While the program is loaded, and when its work is done, Ctrl+C ends nothing that were in need of a proper end.
+    """Have Ctrl+C end the program at once while it is loaded and when its work is done: nothing then needs a clean end.
 
     Where it is ignored, as in a shell's background jobs, it stays so.
     """

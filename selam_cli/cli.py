@@ -336,7 +336,7 @@ def root(
 
 
 class _Edge:
-    """Where failures are told: it learns the run's keys as the command does, and lets none of them out."""
+    """Where failures are printed: it learns the run's keys as the command does, and prints none of them."""
 
     def __init__(self) -> None:
         self._secrets: tuple[str, ...] = ()
@@ -353,7 +353,7 @@ class _Edge:
     def tell(self, error: SelamError) -> int:
         """Print an error's two sentences; return its exit status."""
         told = f"{error.reason}\n{error.remedy}".strip()
-        with contextlib.suppress(OSError):  # nobody may be reading, and the status still tells
+        with contextlib.suppress(OSError):  # it may have no reader, and the status still says it
             print(self.redactor.shown(told), file=sys.stderr, flush=True)  # noqa: T201  # its output
         return error.exit_code
 

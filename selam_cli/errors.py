@@ -22,7 +22,7 @@ from typing import ClassVar, Final
 
 
 class SelamError(Exception):
-    """A failure told in two sentences: `reason` says what is wrong, `remedy` what to do about it."""
+    """A failure in two sentences: `reason` says what is wrong, `remedy` what to do about it."""
 
     exit_code: ClassVar[int] = 1
     type: ClassVar[str] = "internal_error"

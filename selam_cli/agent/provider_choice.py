@@ -95,7 +95,7 @@ async def choose_engines(
 
 
 async def _looked_for(found: _Found) -> Callable[[str], str]:
-    """Return what tells of the service where it is away, having looked for it a moment."""
+    """Return what says that the service is away, where it is, having looked for it a moment."""
     if found.reach is None or (found.thinks_far is None and found.speaks_far is None):
         return lambda _language: ""
     await found.reach.look(WITHIN_S)

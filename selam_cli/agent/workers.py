@@ -1,7 +1,7 @@
 """Several processes on one port: each listens for itself, and the system deals the connections out among them.
 
 A worker gets its settings on standard input, where no process list shows the keys; the pipe's end is its sign to
-leave, so none survives this process, however it ends. `/healthz` and `/metrics` tell of all of them together, whichever
+leave, so none survives this process, however it ends. `/healthz` and `/metrics` cover all of them together, whichever
 answers.
 """
 

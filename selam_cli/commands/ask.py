@@ -180,7 +180,7 @@ class _Turn:
 
     def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Notice) and event.code == "too_long":
-            event = replace(event, remedy=CUT_REMEDY)  # nobody can press again
+            event = replace(event, remedy=CUT_REMEDY)  # there is no key to press again
         if self._writer is not None:
             self._writer.write(event, time.monotonic() - self._started_at)
         if isinstance(event, _SIGNS):
@@ -208,7 +208,7 @@ class _Turn:
         """Say what a user without a screen would want to know."""
         if notice.code in _TOLD:
             self._progress.clear()
-            remedy = "" if notice.code == "recorded" else notice.remedy  # there is nobody to send it later
+            remedy = "" if notice.code == "recorded" else notice.remedy  # this program ends and does not send it later
             self._streams.say(f"{notice.message} {remedy}".strip())
 
     def _on_closed(self) -> None:

@@ -28,7 +28,7 @@ MAX_KEY_LENGTH: Final = 4_000
 
 
 def run(settings: Settings, *, untried: bool, on_key: Callable[[Sequence[str]], None]) -> int:
-    """Ask for a key, try it and keep it; return the exit status. `on_key` is told what must not be shown.
+    """Ask for a key, try it and keep it; return the exit status. `on_key` gets what must not be shown.
 
     Raises SelamError where the key is none, is refused, or cannot be kept.
     """
@@ -111,7 +111,7 @@ def _asked_for(server: str) -> str:
 
 
 def _piped() -> str:
-    """Read the first line of standard input; what is no text is no key, and is told as that."""
+    """Read the first line of standard input; what is no text is no key, and is reported as that."""
     stdin = sys.stdin.buffer
     line = stdin.readline(4 * MAX_KEY_LENGTH)
     if len(line) % 2 and b"\0" in line:  # UTF-16: the line's end is two bytes
@@ -122,7 +122,7 @@ def _piped() -> str:
 
 
 def _typed(server: str) -> str:
-    """Read a line without echo; a terminal that cannot hide it is told so and shows nothing."""
+    """Read a line without echo. Raises UsageFault where the terminal cannot hide it."""
     with warnings.catch_warnings(), guarded(), _ended_by_exceptions():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:

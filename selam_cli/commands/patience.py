@@ -30,5 +30,5 @@ class Patience:
             self._timer = None
 
     async def is_over(self) -> None:
-        """Return when it was all in vain."""
+        """Return when the time is over and there was no sign."""
         await self._over.wait()

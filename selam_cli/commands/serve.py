@@ -65,9 +65,9 @@ def run_serve(
 def chosen_limits(
     host: str, limited: bool | None, *, max_session_minutes: float | None, idle_minutes: float | None
 ) -> Limits:
-    """Return what clients are held to: strangers' limits except on loopback, where `limited` does not say otherwise.
+    """Return what clients are held to: PUBLIC except on loopback, where `limited` does not say otherwise.
 
-    A limit that is given in minutes holds everywhere: whoever names it wants it.
+    A limit that is given in minutes holds everywhere: a user who names it wants it.
     """
     limits = PUBLIC if limited or (limited is None and not _is_loopback(host)) else NO_LIMITS
     if max_session_minutes is not None:
@@ -123,7 +123,7 @@ async def _serve_until_signal(settings: ServeSettings, workers: int) -> int:
 async def _answering(
     accepted_keys: Iterable[str], on_missing: Callable[[str], None] = lambda _reason: None
 ) -> AsyncIterator[Responder]:
-    """Make the agent of what is installed and configured; `on_missing` is told what was asked for and is not there."""
+    """Make the agent of what is installed and configured; `on_missing` gets what was asked for and is missing."""
     settings = load_agent_settings()
     credentials = await asyncio.to_thread(load_credentials)  # the key store may take 2 s, and a signal comes meanwhile
     _redact_output((*accepted_keys, *credentials.secrets))

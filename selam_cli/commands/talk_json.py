@@ -27,7 +27,7 @@ from selam_cli.logs.log_file import LogFile
 Result = TypeVar("Result")
 
 TEND_LOG_EVERY_S: Final = 30.0
-"""What sound libraries print goes past whoever tends the log otherwise."""
+"""What sound libraries print does not pass the LogHandler, which tends the log otherwise."""
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ async def _converse(
         engine.quit(status)
 
     def restore_terminal() -> None:
-        """Put the terminal of a screen in order that died without a word, before the goodbye takes its time."""
+        """Restore the terminal of a screen that died without doing so, before the goodbye takes its time."""
         nonlocal restoring
         if saved_modes and not quit_asked and restoring is None:
             restoring = asyncio.ensure_future(asyncio.to_thread(terminal_modes.restore, saved_modes))
@@ -98,7 +98,7 @@ async def _converse(
 
 
 def tell_of_log(file: LogFile, loop: asyncio.AbstractEventLoop, engine: VoiceEngine) -> None:
-    """Have the engine tell, once, that the log cannot be written, now or whenever that turns out."""
+    """Have the engine report, once, that the log cannot be written, now or whenever that turns out."""
 
     def on_problem(problem: str) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the program is leaving

@@ -176,7 +176,7 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str] | 
 
 def _from_file(settings: Settings, environment: Mapping[str, str]) -> Settings:
     file = SettingsFile.read(environment)
-    agent_settings.with_table(agent_settings.AgentSettings(), file)  # a mistake there is told here, not by a child
+    agent_settings.with_table(agent_settings.AgentSettings(), file)  # a mistake there is reported here, not by a child
     for key, value in file.parsed.items():
         if key != agent_settings.TABLE:
             place = file.place(key)

@@ -37,7 +37,7 @@ def _home_of_passwd() -> str:
 
 
 def expanded(path: str | Path) -> Path:
-    """Return the path with `~` and `~user` at its beginning replaced; as it is where nobody knows that home."""
+    """Return the path with `~` and `~user` at its beginning replaced; as it is where that home is not known."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises where there is no home
 
 

@@ -1,6 +1,6 @@
 """What the handshake carries. The key's ways are those of `selam_cli.credentials.lookup`; nothing else reads it.
 
-There is no flag for either value, for it would stand in the process list.
+There is no flag for either value, because it would stand in the process list.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from selam_cli.credentials.lookup import environment_key, find_key
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the handshake carries. Neither value shows in a repr, for a repr ends in logs and tracebacks.
+    """What the handshake carries. Neither value shows in a repr, because a repr ends in logs and tracebacks.
 
     `source` is where the key was found, in the words of `lookup.FoundKey`; `problem` and `remedy` are what there is to
     say about a key that is kept and cannot be had, or was badly kept.
@@ -42,7 +42,7 @@ def load_credentials(environment: Mapping[str, str] | None = None, server: str =
 
 
 def environment_credentials(environment: Mapping[str, str] | None = None) -> Credentials:
-    """Return what the environment alone gives, for who need not know a kept key."""
+    """Return what the environment alone gives, for a caller that need not know a kept key."""
     environment = os.environ if environment is None else environment
     return Credentials(environment_key(environment), _token(environment))
 

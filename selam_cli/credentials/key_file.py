@@ -51,7 +51,7 @@ def key_file_path() -> Path:
 
 
 def read_key_file(path: Path) -> KeyFileContents:
-    """Read the file; empty where there is none. Access of others is taken away, and told.
+    """Read the file; empty where there is none. Access of others is taken away, and reported.
 
     Raises SelamError where it is not its user's own or cannot be read.
     """

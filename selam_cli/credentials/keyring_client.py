@@ -2,7 +2,7 @@
 
 A key store may hang: a D-Bus that does not answer, a dialogue on a screen that nobody sees. So it is asked in a process
 of its own, which can be ended at any time; a thread could not, and a key that it stores late would contradict what was
-told. The key goes through pipes, never into an argument.
+reported. The key goes through pipes, never into an argument.
 """
 
 from __future__ import annotations

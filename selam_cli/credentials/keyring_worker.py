@@ -33,7 +33,7 @@ def main() -> None:
         # Without a limit it would also take backends that write the key down in plain text.
         keyring.core.init_backend(limit=keyring.core.recommended)
         _say(output, {"answer": _obeyed(verb, server, *key)})
-    except Exception as error:  # a backend may be anybody's and raise anything; its text may hold the key
+    except Exception as error:  # a backend may be of any origin and raise anything; its text may hold the key
         _say(output, {"fault": type(error).__name__})
 
 

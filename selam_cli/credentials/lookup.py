@@ -1,8 +1,8 @@
 """Which API key a server gets, and where it comes from: the environment, the system's key store, or the key's file.
 
-The environment's key goes to whichever server a run talks with: who sets it there names the server, too. A kept key
-belongs to the one server that it was given for – scheme, host and port – and no other is ever told it. The file notes
-what is kept where, so the key store is asked only by those who keep a key in it: nobody else ever waits for one.
+The environment's key goes to whichever server a run talks with: the user who sets it there names the server, too. A
+kept key belongs to the one server that it was given for – scheme, host and port – and is sent to no other. The file
+notes what is kept where, so the key store is asked only for users with a key in it: no other user waits for one.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def forget_keys(server: str | None, *, path: Path | None = None, store: KeyStore
 
 
 def _removed(server: str, store: KeyStore, problem: str) -> tuple[bool, str]:
-    """Remove a key from the key store; one that has failed is not asked again, for it may have cost 2 s."""
+    """Remove a key from the key store; one that has failed is not asked again, because it may have cost 2 s."""
     if problem:
         return False, problem
     try:

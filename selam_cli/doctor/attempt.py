@@ -1,4 +1,4 @@
-"""One session with a server, through the very link of the conversation: begun, asked for its round trip, and ended."""
+"""One session with a server, through the conversation's own link: begun, asked for its round trip, and ended."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _error(running: asyncio.Task[None], target: ServerTarget, *, greeted: bool) 
 
 
 async def _round_trip_ms(link: Link, acknowledged: asyncio.Event) -> float | None:
-    """Return the median of some; an interruption of nothing is what every server answers and nobody notices."""
+    """Return the median of some; every server answers an interruption, and one of nothing has no effect."""
     times: list[float] = []
     for _ in range(ROUND_TRIPS):
         acknowledged.clear()

@@ -1,4 +1,4 @@
-"""What is examined: the settings as they hold, the key, and whether somebody sits there to speak and to press keys."""
+"""What is examined: the settings as they hold, the key, and whether a user is there to speak and to press keys."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ class Case:
     in_terminal: bool = False
     """Whether the terminal can be asked and a person's keys be read: no pipe, no `--json`, not in the background."""
     speak: bool = False
-    """Whether somebody is asked to speak."""
+    """Whether the user is asked to speak."""
     ask: Callable[[str, float], None] = lambda _sentence, _seconds: None
     """Asks the person for something, and says how long there is time for it."""

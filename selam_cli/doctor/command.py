@@ -49,7 +49,7 @@ TOPICS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the command line said. `speak` None: only where somebody sits at a terminal."""
+    """What the command line said. `speak` None: only where a user sits at a terminal."""
 
     flags: Mapping[str, object]
     as_json: bool = False

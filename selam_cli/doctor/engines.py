@@ -224,7 +224,7 @@ def _endpoints(case: Case) -> Iterator[tuple[str, Endpoint]]:
     ):
         if url and wanted in {"auto", "openai"}:
             endpoint = Endpoint(url, key or "", key_source=f"SELAM_{setting.upper()}_KEY")
-            if unusable(endpoint) is None:  # else it is told among what is missing
+            if unusable(endpoint) is None:  # else it is reported among what is missing
                 yield f"agent.{part}.server", endpoint
 
 

@@ -1,4 +1,4 @@
-"""Makes all checks at once and tells what they find in one order, each as soon as it and all before it are known."""
+"""Makes all checks at once and reports what they find in one order, each as soon as it and all before it are known."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def _checked(topic: Topic, case: Case, found: asyncio.Queue[Finding | None
         found.put_nowait(failed(f"{topic.id}.check", SelamError(given_up, "Run selam-voice doctor again.")))
     except SelamError as error:
         found.put_nowait(failed(f"{topic.id}.check", error))
-    except Exception as error:  # what one check stumbles over must not keep the others from being told
+    except Exception as error:  # a failure of one check must not keep the others from being reported
         log.exception("a check failed")
         told = f"This check failed by itself ({type(error).__name__})."
         remedy = "Report it, with the log file; SELAM_DEBUG=1 writes more there."

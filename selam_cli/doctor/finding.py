@@ -32,7 +32,7 @@ class Finding:
 
 
 def ok(id: str, text: str, remedy: str = "") -> Finding:  # noqa: A002  # the field's name
-    """Return what is as it should be; a remedy is then advice for who wants it better."""
+    """Return what is as it should be; a remedy is then advice for a user who wants it better."""
     return Finding(id, Status.OK, text, remedy)
 
 

@@ -1,4 +1,4 @@
-"""Listens to the talk key being held, through the very ears of the conversation, and says what follows from it."""
+"""Listens to the talk key being held, with the conversation's own key reader, and says what follows from it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Outcome(Enum):
 
 
 def listen(log: KeyLog, key: str, stop: threading.Event) -> Outcome:
-    """Listen until the key was held and let go, or another one was pressed, or nobody did anything, or told to stop.
+    """Listen until the key was held and let go, or another one was pressed, or the time is over, or `stop` is set.
 
     Raises NoKeyboard. Blocks for NOBODY_AFTER_S and the time of the hold.
     """

@@ -24,7 +24,7 @@ async def in_thread(work: Callable[[], _Result], within_s: float) -> _Result:
 
     def settle(outcome: Future[_Result]) -> None:
         if done.done():
-            return  # it was not waited for so long
+            return  # the wait for it was over before
         error = outcome.exception()
         if error is None:
             done.set_result(outcome.result())
@@ -37,7 +37,7 @@ async def in_thread(work: Callable[[], _Result], within_s: float) -> _Result:
             outcome.set_result(work())
         except BaseException as error:  # handed over, and raised where it is waited for
             outcome.set_exception(error)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits any more
             loop.call_soon_threadsafe(settle, outcome)
 
     threading.Thread(target=run, name="doctor", daemon=True).start()
@@ -48,8 +48,8 @@ async def in_thread(work: Callable[[], _Result], within_s: float) -> _Result:
 async def to_its_end(work: Callable[[threading.Event], _Result], within_s: float) -> _Result:
     """Return what the work returns, as `in_thread` does, but never leave it in the middle.
 
-    Where nobody waits any more the event is set that the work is given, and the work is to end soon: it has something
-    to put back.
+    Where no caller waits any more, the event that the work is given is set, and the work is to end soon: it has
+    something to put back.
     """
     stop = threading.Event()
     working = asyncio.ensure_future(in_thread(lambda: work(stop), within_s))

@@ -1,4 +1,4 @@
-"""The terminal's keyboard in raw mode, and the question whether it tells when a key goes up."""
+"""The terminal's keyboard in raw mode, and the question whether it reports when a key is released."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Answer:
     """What the terminal says of itself."""
 
     releases: bool
-    """Whether it tells when a key goes up."""
+    """Whether it reports when a key is released."""
     after_s: float | None
     """How long it took to answer; None where it did not."""
 
 
 def ask(stop: threading.Event) -> Answer:
-    """Ask whether releases are told. Raises NoKeyboard. Blocks for ANSWER_WITHIN_S at most, or until told to stop."""
+    """Ask whether releases are reported. Raises NoKeyboard. Blocks until `stop`, or ANSWER_WITHIN_S at most."""
     with raw_keyboard(stop) as keyboard:
         began_at = time.monotonic()
         keyboard.write(_QUESTIONS)
@@ -63,13 +63,13 @@ class Keyboard:
         self.stop = stop
 
     def write(self, written: bytes) -> None:
-        """Tell the terminal something."""
+        """Write to the terminal."""
         os.write(self.output_fd, written)
 
     def read(self, within_s: float) -> bytes | None:
         """Return what was typed; None where nothing was, empty where the terminal is gone.
 
-        It waits for _STOP_WITHIN_S at most, so that its caller hears of `stop`.
+        It waits for _STOP_WITHIN_S at most, so that its caller notices `stop`.
         """
         within_s = min(within_s, _STOP_WITHIN_S)
         if not select.select([self.input_fd], [], [], max(0.0, within_s))[0]:
@@ -89,7 +89,7 @@ class Keyboard:
         return heard
 
     def forget_flags(self) -> None:
-        """Have nothing told of keys any more, and wait for it: what was told before must not land in the shell."""
+        """Have no more keys reported, and wait for it: what was reported before must not land in the shell."""
         with contextlib.suppress(OSError):
             self.write(_FORGET + b"\x1b[c")
             self.read_until(_ATTRIBUTES, ANSWER_WITHIN_S)

@@ -1,4 +1,4 @@
-"""A spoken level: whether what somebody says into the microphone is loud enough, and the room quiet enough."""
+"""A spoken level: whether what the user says into the microphone is loud enough, and the room quiet enough."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from selam_cli.errors import DeviceError
 ASK: Final = "Say a sentence now, as you would to the agent."
 LISTEN_S: Final = 5.0
 VOICE_S: Final = 2.0
-"""So much voice is enough, and ends the listening early."""
+"""Seconds of voice that are enough, and end the listening early."""
 
 FRAME_S: Final = 0.02
 FULL_SCALE: Final = 32_700
 LEAST_VOICE_S: Final = 0.3
 ABOVE_ROOM: Final = 2.0
-"""A voice that is less than 6 dB above the room is none that anybody could tell from it."""
+"""A voice that is less than 6 dB above the room cannot be told from it."""
 
 LOWEST_THRESHOLD: Final = 100
 SOFT_DBFS, LOUD_DBFS = -36.0, -10.0
@@ -53,7 +53,7 @@ class Take:
 
     @property
     def room(self) -> float:
-        """How loud it is while nobody speaks, as RMS: somebody who speaks pauses between words."""
+        """How loud it is without speech, as RMS: a user who speaks pauses between words."""
         return float(np.percentile(self.loudness, 10)) if self.loudness else 0.0
 
     @property
@@ -64,7 +64,7 @@ class Take:
 
     @property
     def is_enough(self) -> bool:
-        """Whether more would not tell more."""
+        """Whether more sound would say no more."""
         return self.seconds >= LISTEN_S or len(self.speech) * FRAME_S >= VOICE_S
 
 

@@ -90,7 +90,7 @@ class Report:
 
 
 class PlainFace:
-    """Lines for a person: no spinner, nothing that is told by colour alone, for a screen reader reads them too."""
+    """Lines for a person: no spinner, nothing that colour alone says, because a screen reader reads them too."""
 
     def __init__(self) -> None:
         self._console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
@@ -132,7 +132,7 @@ class PlainFace:
         sys.stdout.flush()
 
     def _wrapped(self, text: str, lead: str, indent: int) -> list[str]:
-        if not self._console.is_terminal:  # whoever reads a pipe wants one line for one thing
+        if not self._console.is_terminal:  # a pipe's reader wants one line for one thing
             return [lead + text]
         width = max(40, min(self._console.width, _WIDEST)) - 1
         return textwrap.wrap(
@@ -161,7 +161,7 @@ class JsonFace:
         self._write("check", **fields)
 
     def ask(self, sentence: str, seconds: float) -> None:
-        """Write `asked`, so that whoever starts this can hand it on."""
+        """Write `asked`, so that the program that started this can pass it on."""
         self._write("asked", message=sentence, seconds=seconds)
 
     def closing(self, counts: Mapping[str, int], exit_status: int) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from selam_cli.doctor.case import Case
 
 SLOW_MS: Final = 400.0
-"""A round trip that two people on a telephone would begin to talk across."""
+"""A round trip at which two people on a telephone would begin to interrupt each other."""
 
 
 async def check_server(case: Case) -> AsyncGenerator[Finding, None]:

@@ -25,7 +25,7 @@ _STEP_IDS: Final = {
 
 
 async def check_sound(case: Case) -> AsyncGenerator[Finding, None]:
-    """Tell what the looking process says, and where it stood still or crashed."""
+    """Report what the looking process says, and where it stood still or crashed."""
     step = _LOOKS[0]
     libraries: dict[str, Mapping[str, Any]] = {}
     async with sound_process("look", case.settings) as looking:

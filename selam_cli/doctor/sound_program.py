@@ -1,7 +1,7 @@
 """The process that looks at the sound, step by step, and says so in JSON lines.
 
-A process of its own, because a sound server that stands still holds up whoever asks it, for good, and a driver's crash
-takes its process along: whoever reads these lines knows at which step it happened, and ends it.
+A process of its own, because a sound server that stands still blocks its caller for good, and a driver's crash ends its
+process: the parent, which reads these lines, knows at which step it happened, and ends it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FRAMES_A_LINE: Final = 10
 
 
 class Lines:
-    """The way out: standard output belongs to nobody else, for ALSA and others print there."""
+    """A copy of standard output, whose own descriptor then leads nowhere, because ALSA and others print there."""
 
     def __init__(self) -> None:
         self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -177,7 +177,7 @@ class _Ear:
 
 
 async def level(lines: Lines, wish: dict[str, Any]) -> None:
-    """Tell the loudness of every 20 ms, and whether it is a voice, until the process is ended."""
+    """Write the loudness of every 20 ms, and whether it is a voice, until the process is ended."""
     loop = asyncio.get_running_loop()
     meter = _Meter(lines)
     lines.tell("level")

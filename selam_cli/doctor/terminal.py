@@ -1,4 +1,4 @@
-"""The terminal: what it is and shows, tmux or GNU screen in between, what it answers, and whether a release is told."""
+"""The terminal: what it is and shows, tmux or GNU screen in between, its answers, and whether it reports releases."""
 
 from __future__ import annotations
 

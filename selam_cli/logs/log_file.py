@@ -76,13 +76,13 @@ class LogFile:
         with contextlib.suppress(OSError):
             if os.fstat(self._descriptors[0]).st_size >= FULL_AT_BYTES and self.is_current():
                 with _locked(self.path):
-                    if self.is_current():  # nobody was quicker
+                    if self.is_current():  # no other process was quicker
                         self._move_aside(self.path)
             if not self.is_current():
                 self._lead()
 
     def is_current(self) -> bool:
-        """Say whether the descriptors lead to the file that has the log's name. Raises OSError where nobody can say."""
+        """Say whether the descriptors lead to the file that has the log's name. Raises OSError where it is unknown."""
         if self.path is None:
             return False
         try:
@@ -101,7 +101,7 @@ class LogFile:
         older = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, OLDER_KEPT + 1))]
         for source, target in reversed(list(itertools.pairwise(older))):
             with contextlib.suppress(FileNotFoundError):
-                source.replace(target)  # on Windows not while somebody has it open: then another time
+                source.replace(target)  # on Windows not while a process has it open: then another time
 
     def _lead(self) -> None:
         opened = self._opened()
@@ -131,7 +131,7 @@ class LogHandler(logging.Handler):
 
     def close(self) -> None:
         """Write no more: its descriptors are to lead elsewhere, and a late record would lead them to the log again."""
-        self.acquire()  # whoever is writing has done so
+        self.acquire()  # a thread that is writing has done so
         self._is_over = True
         self.release()
         super().close()
@@ -186,7 +186,7 @@ def _why(error: OSError) -> str:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Be the only one that moves the log aside; on Windows nobody can while another has it open."""
+    """Be the only one that moves the log aside; on Windows none can while another has it open."""
     if sys.platform == "win32":
         yield
         return

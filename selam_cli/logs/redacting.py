@@ -1,4 +1,4 @@
-"""The edges at which the program's words leave it without anybody's asking: log records and tracebacks.
+"""The edges at which the program's words leave it unasked: log records and tracebacks.
 
 What a server or a device says may be among them, and a log is read on a terminal, too.
 """
@@ -27,7 +27,7 @@ class RedactingFormatter(logging.Formatter):
         return self._redactor.shown(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the library's name
-        """Return the record's own line: a stranger's line ends in it would begin lines that nobody logged."""
+        """Return the record's own line: untrusted line ends in it would begin lines that were not logged."""
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  # the library's name

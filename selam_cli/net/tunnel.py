@@ -76,7 +76,7 @@ async def encrypt(streams: Streams, host: str, context: ssl.SSLContext) -> None:
 
 
 def basic(proxy: Proxy) -> str | None:
-    """Return what is said to an HTTP proxy of who asks."""
+    """Return the Basic credentials for an HTTP proxy; None where the proxy has no user."""
     if proxy.user is None:
         return None
     pair = f"{proxy.user}:{proxy.password or ''}"

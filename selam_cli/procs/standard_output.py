@@ -1,7 +1,7 @@
-"""Standard output as every command writes it: what cannot be written is told, and never taken for done.
+"""Standard output as every command writes it: what cannot be written is reported, and never taken for done.
 
 A disk that is full, a quota, a limit: each is an error on the descriptor when the text is flushed, mostly long after
-`print`. Left to Python it is a traceback, or an exit status of 120 behind the program's back. A reader that is gone
+`print`. Left to Python it is a traceback, or an exit status of 120 in place of the program's. A reader that is gone
 (`selam-voice voices | head -1`) is none of these and stays a BrokenPipeError.
 """
 

@@ -1,9 +1,9 @@
-"""Short cues that talking begins, ends, or was thrown away, for whoever does not look at the screen.
+"""Short cues that talking begins, ends, or was thrown away, for a user who does not look at the screen.
 
 They are told apart by ear alone: one rises, one falls, one stays and stutters. And they are kept out of what is sent.
 Nothing digital leads from here to the microphone's side, but a loudspeaker and a microphone share a room. The cue for
 the end sounds when the utterance is complete, so it cannot be in it. The cue for the beginning has to sound while the
-microphone listens: shutting that for so long would cost the first syllable. So a cue is made of two pitches alone, and
+microphone listens: shutting that meanwhile would cost the first syllable. So a cue is made of two pitches alone, and
 those are filtered out of the microphone's sound while it can be heard there: −32 dB, where speech keeps a correlation
 of 0.997 with itself (measured). With cues off not a sample is touched.
 """
@@ -37,7 +37,7 @@ _STEP: Final = 320
 
 
 class Cue(StrEnum):
-    """What can be told."""
+    """What a cue says."""
 
     ON = "on"
     OFF = "off"

@@ -43,7 +43,7 @@ _NAMES: Final = {
 
 
 _FOREIGN: Final = ("AAC", "AIFF", "AMR", "MP4", "WebM")
-"""Told by their first bytes, so that they are not taken for PCM, which would be a loud noise."""
+"""Recognised by their first bytes, so that they are not taken for PCM, which would be a loud noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class ReplyDecoder:
 
     @property
     def has_gaps(self) -> bool:
-        """Whether the sound comes with gaps that lie in the way it was encoded, and that nobody can remove."""
+        """Whether the sound comes with gaps that lie in the way it was encoded, and that cannot be removed."""
         return isinstance(self._stream, Mp3Stream) and self._stream.has_gaps
 
     def finish(self) -> list[Pcm]:
@@ -159,7 +159,7 @@ def _foreign(beginning: bytes) -> str | None:
 
 
 def chained_aac_headers(stream: bytes, wanted: int = 3) -> bool | None:
-    """Say whether the stream begins with so many chained frames of AAC (ADTS); None where more bytes are needed."""
+    """Say whether the stream begins with `wanted` chained frames of AAC (ADTS); None where more bytes are needed."""
     at = 0
     for _ in range(wanted):
         header = stream[at : at + 6]

@@ -126,7 +126,7 @@ class FileMicrophone:
 
 
 class NullSpeaker:
-    """A speaker that nobody hears: it takes sound in real time and drops it."""
+    """A speaker that is not heard: it takes sound in real time and drops it."""
 
     name = "none"
     rate_hz = SPEAKER_FILE_RATE_HZ

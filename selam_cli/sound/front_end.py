@@ -19,10 +19,10 @@ from selam_cli.sound.streams import Samples
 
 FRAME: Final = WIRE_RATE_HZ // 100
 ECHO_FRAMES: Final = 60
-"""For how many frames of 10 ms after the speaker's last sound an echo is looked for: later ones no canceller knows."""
+"""For how many frames of 10 ms after the speaker's last sound an echo is looked for: no canceller knows later ones."""
 
 GAP_S: Final = 0.2
-"""A microphone that was silent for so long was closed: what is held back of it belongs to the past."""
+"""A microphone that was silent for this long was closed: what is held back of it belongs to the past."""
 
 
 class Processor(Protocol):

@@ -11,7 +11,7 @@ from typing import Final
 from selam_cli.sound.decode import sniff
 
 FEWEST_BYTES: Final = 16
-"""In so many every beginning that is known here shows itself; only an MP3 without a tag needs more."""
+"""Bytes that show every beginning that is known here; only an MP3 without a tag needs more."""
 
 
 class Kind(Enum):

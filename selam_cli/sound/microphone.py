@@ -78,7 +78,7 @@ class _DeviceMicrophone:
         self.rate_hz = self._stream.rate_hz
 
     def speak(self) -> None:
-        """A device speaks when somebody speaks into it."""
+        """A device speaks when a user speaks into it."""
 
     def close(self) -> None:
         self._stream.close()

@@ -1,6 +1,6 @@
 """A sound system as miniaudio sees it: which devices there are, and nothing asked that could end the program.
 
-Where PulseAudio cannot answer a question about one device, for it has just been unplugged, the library reads through a
+Where PulseAudio cannot answer a question about one device, because it was just unplugged, the library reads through a
 null pointer and the process is gone (mackron/miniaudio issue 1103; 0.11.25 and before). It asks as it opens a device,
 for a name that we have already, and the package asks for each device that it lists. Neither question is needed.
 """

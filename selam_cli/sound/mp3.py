@@ -35,7 +35,7 @@ DECODER_DELAY: Final = 529
 
 MAX_PASSED_OVER_BYTES: Final = 65_536
 MAX_PASSED_OVER_TIMES: Final = 4_096
-"""Where so many things that are no frames stand in a stream, somebody wants it read byte by byte."""
+"""Things in a stream that are no frames, at most: a stream with more was made to be read byte by byte."""
 
 MAX_STREAM_S: Final = 1_200
 FRAMES_AT_ONCE: Final = 1_000
@@ -94,7 +94,7 @@ def frame_header(stream: bytes | bytearray, at: int = 0) -> FrameHeader | None:
 
 
 def chained_headers(stream: bytes | bytearray, wanted: int = 3) -> bool | None:
-    """Say whether the stream begins with so many chained frames; None where more bytes are needed to tell."""
+    """Say whether the stream begins with `wanted` chained frames; None where more bytes are needed to tell."""
     first, at = frame_header(stream), 0
     if first is None:
         return None if len(stream) < 4 and stream[:1] in (b"", b"\xff") else False
@@ -134,7 +134,7 @@ class Mp3Stream:
 
     @property
     def has_gaps(self) -> bool:
-        """Whether every chunk is an MP3 of its own whose padding nobody can tell."""
+        """Whether every chunk is an MP3 of its own whose padding is not known."""
         return self._starts.many
 
     def feed(self, piece: bytes, *, final: bool = False) -> list[tuple[NDArray[np.int16], int]]:

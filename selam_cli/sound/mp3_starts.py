@@ -1,8 +1,8 @@
 """Tells a reply that is one MP3 in slices from one whose every chunk is an MP3 of its own, without its encoder's tag.
 
 An encoder begins with silence and pads its end; its Info tag says by how much, so that a decoder can cut it off. Where
-each chunk is an MP3 without that tag, every chunk adds a gap that nobody can remove. It sounds like a bad connection,
-so whoever listens should know that it is not.
+each chunk is an MP3 without that tag, every chunk adds a gap that cannot be removed. It sounds like a bad connection,
+so the user should know that it is not.
 """
 
 from __future__ import annotations

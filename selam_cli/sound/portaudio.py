@@ -102,7 +102,7 @@ def open_output(
 ) -> OutputStream:
     """Open a speaker that calls the pull function made for its rate; `thread` is the one that opens devices.
 
-    PortAudio must not open or close two streams at once: whoever opens in a thread names it, so that all stays there.
+    PortAudio must not open or close two streams at once: a caller that opens in a thread names it, so all stays there.
     """
     return _Output(device, make_pull, on_lost, loop, thread)
 
@@ -193,7 +193,7 @@ class _Output:
             self._closed = True
             self._watch.stop()
             raise
-        # Only now: whoever makes it lets go of the speaker before.
+        # Only now: making it takes the reply from the speaker before.
         self._pull = make_pull(self.rate_hz)
 
     def close(self) -> None:
@@ -238,7 +238,7 @@ class _Output:
                         self._thread.submit(self._use_longer_blocks)
 
     def _use_longer_blocks(self) -> None:
-        """This machine is too slow for blocks so short: a little more delay, and no breaks."""
+        """This machine is too slow for blocks this short: a little more delay, and no breaks."""
         if self._closed:
             return
         block_ms, *self._longer_blocks_ms = self._longer_blocks_ms

@@ -1,4 +1,4 @@
-"""Starting and ending PortAudio's streams where its own threads may hang or go round in circles for ever."""
+"""Starting and ending PortAudio's streams where its own threads may hang or spin for ever."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START_WITHIN_S: Final = 1.0
 """How long a start may take from the moment at which its stream has ended; where it returns, it does so at once."""
 
 SPINNING_S: Final = 0.5
-"""Seconds of CPU after which a stream's thread that is to end is known to go round in circles."""
+"""Seconds of CPU after which a stream's thread that is to end is known to spin."""
 
 
 class _Start:
@@ -37,7 +37,7 @@ class _Start:
         self._returned = threading.Event()
 
     def on_finished(self) -> None:
-        """The stream has ended; PortAudio tells so from its own thread, also where it fails as it starts."""
+        """The stream has ended; PortAudio says so from its own thread, also where it fails as it starts."""
         self._either.set()
         self._finished_callback()
 
@@ -91,7 +91,7 @@ def close(stream: Any) -> None:
         ended.set()
 
     # Where the sound server dies at a bad moment, the stream's thread may try the same for ever, as fast as it can, and
-    # print that it does (PortAudio issue 1037; 19.6 and 19.7). Who ends the stream would wait for it for good.
+    # print that it does (PortAudio issue 1037; 19.6 and 19.7). The thread that ends it would wait for it for good.
     before_s = {thread_id: _cpu_s(thread_id) for thread_id in threads}
     threading.Thread(target=end, name="sound-end", daemon=True).start()
     while not ended.wait(0.05):
@@ -140,7 +140,7 @@ def _cpu_s(thread_id: int) -> float:
 
 
 def _quieten(thread_id: int) -> None:
-    """Let a thread that nobody can stop do the least harm: it comes last, and what the libraries print goes nowhere.
+    """Let a thread that cannot be stopped do the least harm: it comes last, and what the libraries print goes nowhere.
 
     It prints twenty megabytes a second, and the engine's standard error is its log.
     """

@@ -31,7 +31,7 @@ VALUES_AT_ONCE: Final = 32_768
 
 LOOK_AT_BYTES: Final = 4_096
 UNKNOWN_FRAMES: Final = 1 << 40
-"""A FLAC that was written into a pipe does not know its length, which libsndfile tells as the largest number."""
+"""A FLAC that was written into a pipe does not know its length, which libsndfile reports as the largest number."""
 
 _NOT_READ: Final = np.float32(-3.0e38)
 """No sample has this value."""
@@ -56,7 +56,7 @@ class Recording:
                 raise UsageFault(f"{self._what} holds no sound.", "Give a recording that is not empty.")
 
     def blocks(self, size: int) -> Iterator[Samples]:
-        """Return it from its beginning as mono int16 at 16 kHz, so many samples at a time, the last one shorter.
+        """Return it from its beginning as mono int16 at 16 kHz, `size` samples at a time, the last block shorter.
 
         What cannot be decoded is the end. Raises UsageFault where the file is no sound any more, and where it cannot
         be read further.
@@ -107,7 +107,7 @@ def open_recording(path: str) -> Recording:
 
 
 def reason_unopened(path: str, error: OSError | ValueError) -> UsageFault:
-    """Return what to tell of a file that cannot be opened."""
+    """Return the error for a file that cannot be opened."""
     match error:
         case FileNotFoundError() | NotADirectoryError() | ValueError():  # the last: a name with a zero in it
             return UsageFault(f"There is no file {path}.", GIVE_ANOTHER)
@@ -146,7 +146,7 @@ def _check(sound: Any, what: str) -> None:
 
 
 def wrong_rate(what: str, rate_hz: int) -> UsageFault:
-    """Return what to tell of a header whose rate nothing could have recorded."""
+    """Return the error for a header whose rate nothing could have recorded."""
     return UsageFault(
         f"{what} is said to have {rate_hz} samples a second; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} can be read.",
         "Its header is damaged: record it again, or convert it from the original.",

@@ -1,4 +1,4 @@
-"""What the speaker was handed, for whoever has to know the agent's voice when the microphone hears it.
+"""What the speaker was handed, for the parts that have to know the agent's voice when the microphone hears it.
 
 The speaker's callback writes and the loop reads, and neither waits for the other. Each block carries the moment of its
 callback: a loop that was held up would otherwise see the speaker's side too late to know its echo (36 dB of echo
@@ -20,7 +20,7 @@ STALE_S: Final = 0.5
 
 
 class RenderReference:
-    """A bounded queue of the speaker's blocks; where nobody reads, the oldest give way."""
+    """A bounded queue of the speaker's blocks; where nothing reads, the oldest give way."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

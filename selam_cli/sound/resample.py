@@ -33,7 +33,7 @@ class Resampler:
         if self._converter is None or not len(samples):
             return samples
         self._taken += len(samples)
-        # In pieces, for on the way the sound is twice to three times as big, and a reply may come as one chunk.
+        # In pieces, because on the way the sound is twice to three times as big, and a reply may come as one chunk.
         pieces = (samples[start : start + _PIECE] for start in range(0, len(samples), _PIECE))
         converted = np.concatenate([self._convert(piece.astype(np.float32) / 32_768.0) for piece in pieces])
         self._given += len(converted)

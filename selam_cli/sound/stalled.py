@@ -1,7 +1,7 @@
-"""A sound system that does not answer: how that is told, and how long it is waited for.
+"""A sound system that does not answer: how that is reported, and how long it is waited for.
 
-A sound server that was stopped, or a socket, a configuration or a driver behind which nothing moves, holds up whoever
-asks it, for good, inside the library's own code. So no library is asked in a program's main thread, where signals are
+A sound server that was stopped, or a socket, a configuration or a driver behind which nothing moves, blocks its
+caller for good, inside the library's own code. So no library is asked in a program's main thread, where signals are
 handled; and a program that has loaded one leaves without its exit handlers (`selam_cli/__main__.py`).
 """
 

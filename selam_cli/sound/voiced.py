@@ -14,7 +14,7 @@ MODE: Final = 3
 
 
 KEPT_FRAMES: Final = 10
-"""So much of the quiet before a sound tells the detector what is background; without any, speech itself is."""
+"""Frames of the quiet before a sound that tell the detector what is background; without any, speech itself is."""
 
 
 class VoiceDetector:
@@ -31,5 +31,5 @@ class VoiceDetector:
         return bool(self._vad.is_speech(frame, WIRE_RATE_HZ))
 
     def pass_over(self, frame: bytes) -> None:
-        """Take a frame whose verdict nobody needs: it is heard when one is needed soon after, which costs less."""
+        """Take a frame whose verdict is not needed: it is heard when one is needed soon after, which costs less."""
         self._passed_over.append(frame)

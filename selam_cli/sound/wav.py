@@ -87,7 +87,7 @@ class WavStream:
     def feed(self, piece: bytes, *, final: bool = False) -> list[tuple[NDArray[np.int16], int]]:
         """Return the samples that became complete, each run with its rate in Hz.
 
-        Raises AudioError for a header that makes no sense or a format that nobody uses for speech, and at the end
+        Raises AudioError for a header that makes no sense or a format that is not used for speech, and at the end
         where there was no header.
         """
         skipped = min(self._to_skip, len(piece))

@@ -26,7 +26,7 @@ _LARGEST: Final = 0xFFFF_FFFF
 
 
 def header(samples: int, rate_hz: int) -> bytes:
-    """Return the header of so much mono PCM16; what is longer than a WAV can say is said to be as long as it can."""
+    """Return the header of this many samples of mono PCM16; a sound too long for a WAV is declared as the longest."""
     size = min(2 * samples, _LARGEST - _HEADER.size)
     return _HEADER.pack(
         b"RIFF", size + _HEADER.size - 8, b"WAVE", b"fmt ", 16, _PCM, 1, rate_hz, 2 * rate_hz, 2, 16, b"data", size

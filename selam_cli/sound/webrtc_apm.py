@@ -1,7 +1,7 @@
 """WebRTC's echo canceller, noise suppression and gain control (package `livekit`, the extra `aec`).
 
 Importing this, and making a `VoiceProcessor`, raise ImportError where the extra is missing or of no use. It is slow to
-import (60 ms) and holds 40 MB, so nobody imports it who does not use it.
+import (60 ms) and holds 40 MB, so only code that uses it imports it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Source(Protocol):
     def sound(self, text: str, voice: str, *, end_pause: bool) -> AsyncGenerator[bytes, None]:
         """Yield a text's sound as it is made: PCM16, mono, ESPEAK_RATE_HZ, whole samples. Raises EngineFault.
 
-        `voice` is a name of VOICE_NAMES with a variant, "am+f3" say. Closing the generator stops the making.
+        `voice` is a name of VOICE_NAMES with a variant, such as "am+f3". Closing the generator stops the making.
         """
 
     async def close(self) -> None:
