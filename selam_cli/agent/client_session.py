@@ -1,4 +1,4 @@
-"""One client of the agent: what it may say when. Of Socket.IO it knows nothing."""
+"""One client of the agent: what it may say when. Knows nothing of Socket.IO."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Hear → think → speak: one session's turns through the engines at hand, each part on its way before the last is done.
 
-What an agent can't do it says: in its greeting, in its first reply, or as the reason why a session can't be had. It
+An agent says what it can't do: in its greeting, in its first reply, or as the reason why a session can't be had. It
 never answers in silence, in another language than was asked for, or with words that were not said.
 """
 

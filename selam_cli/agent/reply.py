@@ -72,11 +72,11 @@ class Reply:
         self._send(AudioEnd(self._chunks))
 
     def heard(self) -> str:
-        """Return what of it has been heard by now, as text."""
+        """Return what has been heard of it by now, as text."""
         return self._spoken.heard(self._pace.played_s())
 
     def heard_at_its_end(self) -> str:
-        """Return what of it will have been heard when all that was sent has played."""
+        """Return what will have been heard of it when all that was sent has played."""
         return self._spoken.heard(float("inf"))
 
     async def _tell_all(self) -> None:

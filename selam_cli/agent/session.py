@@ -1,6 +1,6 @@
 """One session of the agent: who speaks when, each reply cancellable at every point.
 
-It takes protocol messages and hands protocol messages to `send`; of Socket.IO it knows nothing.
+It takes protocol messages and hands protocol messages to `send`; it knows nothing of Socket.IO.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What of an answer was heard, when it was cut off: the sentences whose sound has played, and a part of the last.
+"""What was heard of an answer that was cut off: the sentences whose sound has played, and a part of the last.
 
 Pure: seconds of sound come in. An engine tells no more than which sentence a sound belongs to, so within one the words
 are taken to be spoken evenly; the cut lies after the last whole word.

@@ -159,7 +159,7 @@ class _Turn:
         await self._over.wait()
 
     async def _say(self) -> None:
-        """Say what there is to say, as far as one utterance goes."""
+        """Speak the question, as far as one utterance goes."""
         capture = self._engine.conversation.capture
         next_at = time.monotonic()
         async for block in self._question.blocks():

@@ -22,7 +22,7 @@ def show_models() -> int:
 
 
 def download_model(name: str) -> int:
-    """Download one, unless it is here. Raises UsageFault for a name that there is not, SelamError where it fails."""
+    """Download one, unless it is here. Raises UsageFault for an unknown name, SelamError where it fails."""
     model = MODELS.get(name)
     if model is None:
         raise UsageFault(f"There is no model {name[:40]!r}.", f"Choose one of: {', '.join(MODELS)}.")

@@ -1,4 +1,4 @@
-"""The API key: whether there is one, and where it comes from. Whether it is accepted, the server says (`server.py`)."""
+"""The API key: whether there is one, and where it comes from. The server says whether it is accepted (`server.py`)."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class Face(Protocol):
 class Report:
     """Takes the findings in their order, makes them harmless, and keeps the count.
 
-    Every text passes here, and here what looks like a key, and what is known to be one, is hidden, and what would
-    steer a terminal is made visible: a server's words are among them.
+    Every text passes here, a server's words among them: what looks like a key, or is known to be one, is hidden, and
+    what would steer a terminal is made visible.
     """
 
     def __init__(self, face: Face, secrets: Collection[str] = ()) -> None:

@@ -93,7 +93,7 @@ def _devices(line: Mapping[str, Any], case: Case) -> Iterator[Finding]:
         told = "There is no sound device on this machine, to which you came through SSH."
         yield warning("sound.devices", told, "Run selam-voice on the machine that has the microphone, or use ask.")
     else:
-        yield skipped("sound.devices", "No sound device is listed.")  # whether one is needed, the next two say
+        yield skipped("sound.devices", "No sound device is listed.")  # the next two say whether one is needed
 
 
 def _count(found: list[Any], what: str) -> str:

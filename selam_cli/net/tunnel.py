@@ -25,7 +25,7 @@ from selam_cli.core.proxy import Proxy, choose_proxy, proxy_variables
 from selam_cli.errors import ConnectionFailed
 
 TUNNEL_WITHIN_S: Final = 8.0
-"""Less than the handshake has in all, so that it is the proxy that is named where it keeps one waiting."""
+"""Less than the handshake has in all, so that a proxy that does not answer is named as the reason."""
 
 _SYSTEM_KNOWS: Final = bool({sys.platform} & {"darwin", "win32"})
 """Whether the system's settings may name a proxy where the environment names none."""

@@ -250,7 +250,7 @@ def _read_whole(stream: io.BytesIO, longest_s: float) -> tuple[NDArray[np.int16]
             _checked_rate(int(file.samplerate))
             left = min(int(longest_s * file.samplerate), MAX_WHOLE_FILE_SAMPLES)
             pieces = [np.zeros(0, np.int16)]
-            # Piece by piece: how long it is and how many channels it has, the file says of itself.
+            # Piece by piece: its length and its number of channels are only what the file itself declares.
             while left > 0 and len(piece := file.read(min(left, _FRAMES_AT_ONCE), dtype="int16", always_2d=True)):
                 pieces.append(piece.mean(axis=1).astype(np.int16))
                 left -= len(piece)

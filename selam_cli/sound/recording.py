@@ -175,7 +175,7 @@ def _frames(sound: Any) -> NDArray[np.float32]:
         read: NDArray[np.float32] = sound.read(out=frames)
     except soundfile.LibsndfileError as error:
         log.warning("a recording is read no further: %s", error.error_string)
-        # What was decoded before it is there, but how much that is, the library does not tell.
+        # What was decoded before it is there, but the library does not report how much that is.
         return frames[: int(np.argmax(np.append(frames[:, 0] == _NOT_READ, True)))]
     return read
 

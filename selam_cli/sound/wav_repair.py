@@ -39,7 +39,7 @@ class Patch:
 class AsRepaired:
     """A file as it is to be read: with its patches, and without an error that would pass through a C library.
 
-    It has of a file what libsndfile asks for.
+    It has the methods of a file that libsndfile calls.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -75,8 +75,8 @@ class AsRepaired:
 def length_of_samples(declared: int, there: int, after: bytes) -> int:
     """Return how many bytes of samples a WAV has.
 
-    `declared` says its header, `there` are from their beginning to the file's end, and `after` are the first bytes
-    after the declared ones: where they begin no other part of a WAV, they are samples, too.
+    `declared` is what its header says, `there` are from their beginning to the file's end, and `after` are the first
+    bytes after the declared ones: where they begin no other part of a WAV, they are samples, too.
     """
     if declared >= there:
         return there

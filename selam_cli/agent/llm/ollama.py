@@ -1,4 +1,4 @@
-"""Finds an Ollama that runs on this machine, or where OLLAMA_HOST says, and a model of its to talk with.
+"""Finds an Ollama that runs on this machine, or where OLLAMA_HOST says, and one of its models to talk with.
 
 Source: Ollama's own reading of OLLAMA_HOST (envconfig), and its API: `/api/tags` lists the models that there are, the
 newest first, `/api/ps` those that are loaded.

@@ -1,4 +1,4 @@
-"""Downloads a model once: goes on where it was cut off, and takes nothing for the model that is not it.
+"""Downloads a model once: goes on where it was cut off, and takes no other file for the model.
 
 A file is written under another name until it is complete and its checksum is right.
 """
