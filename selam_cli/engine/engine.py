@@ -512,7 +512,7 @@ class VoiceEngine:
         self._levels = asyncio.get_running_loop().call_later(LEVEL_EVERY_S, self._tell_level)
 
     def _new_session_soon(self) -> None:
-        """A session is started with its settings, so new ones need a new session: after the turn, and once for all."""
+        """A session is started with its settings, so new ones need a new session: after the turn, one for all."""
         self._restart_wanted = True
         if self._restarting is not None:
             self._restarting.cancel()

@@ -1,4 +1,4 @@
-"""Who is told of the keys."""
+"""The interface of what listens to the keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from selam_cli.keyboard.talk_key import Edge
 
 
 class KeyListener(Protocol):
-    """Who hears of keys in the thread that reads them. Times are monotonic seconds."""
+    """Is called for keys, in the thread that reads them. Times are monotonic seconds."""
 
     directly_fed: bool
 
@@ -17,13 +17,13 @@ class KeyListener(Protocol):
         """The talk key, as the settings name it."""
 
     def on_read(self, text: str) -> None:
-        """This was read; what it means is told next."""
+        """This was read; the calls that follow say what it means."""
 
     def on_typed(self, key: str, character: str) -> None:
-        """The key that is told of next types this, and counts as that: its layout has other letters there."""
+        """The key that is reported next types this, and counts as that: its layout has other letters there."""
 
     def on_edge(self, key: str, edge: Edge, at: float, since: float | None = None) -> bool:
-        """A key was pressed, repeated or released, not before `since`; True where it is not the screen's affair."""
+        """A key was pressed, repeated or released, not before `since`; True where it is not for the screen."""
 
     def on_button(self, x: int, y: int, *, down: bool, at: float) -> None:
         """The mouse's main button was pressed or let go in a cell of the screen."""
@@ -32,7 +32,7 @@ class KeyListener(Protocol):
         """The terminal got or lost the focus."""
 
     def on_release_told(self, *, told: bool) -> None:
-        """Whether releases are told was answered."""
+        """The terminal answered whether it reports releases."""
 
     def on_far(self, *, far: bool) -> None:
         """Whether keys may come over a network is known better, or has changed."""
@@ -51,7 +51,7 @@ class KeyListener(Protocol):
 
     @property
     def wants_signs(self) -> bool:
-        """Whether a microphone is open, so that somebody should be at the terminal."""
+        """Whether a microphone is open, so that a user should be at the terminal."""
 
     def on_no_sign(self, why: str, at: float) -> None:
-        """Nobody seems to be at the terminal; `on_back` tells that somebody is again."""
+        """No user seems to be at the terminal; `on_back` reports that one is there again."""

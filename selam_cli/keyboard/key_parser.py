@@ -1,6 +1,6 @@
-r"""Textual's input parser, and what it lacks: event types, the answer about flags, patience, and a thick skin.
+r"""Textual's input parser, and what it lacks: event types, the answer about flags, patience, and tolerance of errors.
 
-Kitty's keyboard protocol tells press, repeat and release (`CSI 32;1:3u`), and beside a key's code its place on the
+Kitty's keyboard protocol reports press, repeat and release (`CSI 32;1:3u`), and beside a key's code its place on the
 keyboard (`CSI 4728::99;5u` is Ctrl+C on an Amharic layout). Textual 8.2.8 asks for its other flags (25), not for these,
 and its parser raises on them, and on codes that are no characters.
 Source: https://sw.kovidgoyal.net/kitty/keyboard-protocol/, "Progressive enhancement".
@@ -22,7 +22,7 @@ from selam_cli.core.key_places import Place, place_of, script_of
 from selam_cli.keyboard.paste_guard import PasteGuard
 
 EVENT_TYPES: Final = 0b10
-"""The flag that has the terminal tell repeats and releases."""
+"""The flag that has the terminal report repeats and releases."""
 
 ALL_FLAGS: Final = 0b11111
 """Textual's own, event types, and alternate keys: each key's place on the keyboard."""
@@ -66,7 +66,7 @@ class KeyUp(events.Key):
 
 
 class Repeat(events.Key):
-    """A press that the terminal told to be a repeat; the screen gets it as the plain key that Textual knows."""
+    """A press that the terminal reported as a repeat; the screen gets it as the plain key that Textual knows."""
 
     def __init__(self, key: str, character: str | None, pressed: str) -> None:
         super().__init__(key, character)
@@ -107,7 +107,7 @@ class EventTypeParser(XTermParser):
         """
         self._gave_up_at = float("-inf")
         self._down: dict[str, list[str]] = {}
-        """Each key that is down, and what its presses were called; by its place, for a layout may change meanwhile."""
+        """Each key that is down, and what its presses were called; by its place, because the layout may change."""
         self._released: tuple[str, list[str]] = "", []
         """The same of the key that was let go last: in Konsole, that may be half of a repeat."""
         self._pastes = PasteGuard()
@@ -122,7 +122,7 @@ class EventTypeParser(XTermParser):
         if data[:1] in {"[", "O"} and get_time() - self._gave_up_at < PATIENCE_S:
             self.patient = True  # that was no Escape key: the rest of its sequence comes late on this link
         cleaned = self._pastes.cleaned(data)
-        # Nothing at all is how the end of the input is told, not a piece that was held back.
+        # An empty piece means the end of the input, not a piece that was held back.
         return self._believed(cleaned) if cleaned or not data else ()
 
     def tick(self) -> Iterable[Message]:
@@ -250,11 +250,11 @@ def _modifier_bits(modifiers: str) -> int:
 
 
 def _base(alternates: str) -> str:
-    """Return the code of the key at this place of a US keyboard, where it is told and can be believed."""
+    """Return the code of the key at this place of a US keyboard, where it is reported and can be believed."""
     base = alternates.split(":")[2] if alternates.count(":") > 1 else ""
     return base if base and 0x20 < int(base) < 0x7F else ""
 
 
 def _unprintable(character: str | None) -> bool:
-    """Tell half a surrogate pair, which no text can hold and no terminal be sent."""
+    """Say whether a key's text holds half a surrogate pair, which can neither be stored nor sent to a terminal."""
     return character is not None and any("\ud800" <= part <= "\udfff" for part in character)

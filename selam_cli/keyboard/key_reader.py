@@ -1,6 +1,6 @@
-"""Hearing keys: the talk key's owner is told of them in the thread that reads the keyboard, before the screen is.
+"""Hearing keys: the talk key's owner gets them in the thread that reads the keyboard, before the screen does.
 
-That a terminal tells releases is believed only on its own answer (`CSI ? flags u` with bit 2) or on a release seen,
+That a terminal reports releases is believed only on its own answer (`CSI ? flags u` with bit 2) or on a release seen,
 never on `$TERM`.
 """
 
@@ -33,16 +33,16 @@ LEAVE_WITHIN_S: Final = 6.0
 
 LEAVE_AT_LEAST_S: Final = 2.0
 _ROUND_TRIPS: Final = 4
-"""So many round trips without a sign end that wait earlier, but not before LEAVE_AT_LEAST_S."""
+"""This many round trips without a sign end that wait earlier, but not before LEAVE_AT_LEAST_S."""
 
 ASKED_LATELY_S: Final = 2.0
-"""A terminal that has not answered so soon after being asked may yet."""
+"""A terminal that has not answered within this after being asked may still answer."""
 
 PATIENT_WHILE_ASKING_S: Final = 3.0
 _PATIENT_AT_MOST_S: Final = 12.0
 
 _ASK: Final = "\x1b[?u\x1b[c"
-"""The flags in force, then the terminal's attributes: which every one tells, so that silence about flags means none."""
+"""The flags in force, then the terminal's attributes, which every one gives, so that silence about flags means none."""
 _SIGN: Final = "\x1b[c"
 _FORGET_ALL: Final = "\x1b[=0;1u"
 
@@ -52,13 +52,13 @@ class KeyboardGone(events.Event, bubble=False):
 
 
 class KeyReader:
-    """What a driver reads, heard: the listener is told, and what is left for the screen comes back.
+    """Hears what a driver reads: reports it to the listener, and returns what is left for the screen.
 
     Its methods but `ask_for_releases` and `take_back` are called by the thread that reads the keyboard.
     """
 
     def __init__(self, listener: KeyListener, flags_wanted: str) -> None:
-        """`flags_wanted` has the terminal tell of keys all that it can."""
+        """`flags_wanted` has the terminal report all that it can of keys."""
         self._listener = listener
         listener.directly_fed = True
         self._flags_wanted = flags_wanted
@@ -80,7 +80,7 @@ class KeyReader:
     # --- asking, and taking it back -----------------------------------------------------------------------------------
 
     def ask_for_releases(self, write: Callable[[str], None]) -> None:
-        """Ask the terminal to tell of keys all that it can, and whether it does."""
+        """Ask the terminal to report all that it can of keys, and ask whether it does."""
         if constants.DISABLE_KITTY_KEY:
             return
         write(self._flags_wanted)
@@ -94,9 +94,9 @@ class KeyReader:
         write(_ASK)
 
     def take_back(self, write: Callable[[str], None], reader: threading.Thread | None) -> None:
-        """Have the terminal stop telling releases before the reading ends, or the last key's would land in the shell.
+        """Have the terminal stop reporting releases before the reading ends, or the last key's would land in the shell.
 
-        Its answer comes after everything that it told before. One that has never answered is not asked again.
+        Its answer comes after everything that it reported before. One that has never answered is not asked again.
         """
         self._listener.on_leave(time.monotonic())
         if self._asked_at is None:
@@ -199,7 +199,7 @@ class KeyReader:
         self.parser = EventTypeParser(kept=self._listener.key)
 
     def _told(self, messages: Iterable[Message]) -> Iterator[Message]:
-        """Tell the listener of what concerns it; yield the rest as Textual's own driver would tell it."""
+        """Report to the listener what concerns it; yield the rest as Textual's own driver would."""
         for message in messages:
             left = self._tell(message)
             if left is not None:
@@ -230,7 +230,7 @@ class KeyReader:
             case events.MouseDown(button=1) | events.MouseUp(button=1):
                 self._on_button(message, down=isinstance(message, events.MouseDown))
             case events.MouseMove(button=0) if self._button_down:
-                self._on_button(message, down=False)  # let go where nobody told it: over another pane of tmux, say
+                self._on_button(message, down=False)  # let go where it was not reported: over another pane of tmux, say
         return message
 
     def _on_button(self, event: events.MouseEvent, *, down: bool) -> None:

@@ -56,7 +56,7 @@ def watched(environment: Mapping[str, str]) -> bool:
 def clients(environment: Mapping[str, str]) -> Clients:
     """Ask tmux or GNU screen for its clients. Blocks for ANSWER_WITHIN_S at most.
 
-    They answer a terminal's questions themselves, so nothing else tells that nobody is there any more.
+    They answer a terminal's questions themselves, so nothing else shows that no user is there any more.
     """
     if environment.get("TMUX"):
         return of_tmux(environment, _told_by_tmux(environment))
@@ -64,7 +64,7 @@ def clients(environment: Mapping[str, str]) -> Clients:
 
 
 def of_tmux(environment: Mapping[str, str], told: str | None) -> Clients:
-    """Judge by what tmux told of TMUX_CLIENTS; None where it did not answer.
+    """Judge by tmux's answer to TMUX_CLIENTS; None where it did not answer.
 
     Of several clients each may have come in its own way, and the session knows the last one's only.
     """
@@ -84,7 +84,7 @@ def _told_by_tmux(environment: Mapping[str, str]) -> str | None:
         return None
     own = {name: environment[name] for name in ("PATH", "TMUX", "TMUX_TMPDIR", "HOME", "LANG") if name in environment}
     try:
-        told = subprocess.run(  # noqa: S603  # no shell, and nothing of it is anybody's text
+        told = subprocess.run(  # noqa: S603  # no shell, and no text from outside in it
             [program, "-S", environment["TMUX"].partition(",")[0], *asked],
             env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_WITHIN_S, check=False,
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """A paste is text: no escape sequence in it is a key.
 
-Textual 8.2.8 takes unknown sequences within a bracketed paste apart and tells them as keys, spaces too:
+Textual 8.2.8 takes unknown sequences within a bracketed paste apart and reports them as keys, spaces too:
 a coloured log, pasted, would press the talk key. Without their escape characters they stay text.
 """
 

@@ -30,12 +30,12 @@ from selam_cli.keyboard.surroundings import tells_mouse
 from selam_cli.procs.standard_output import READABLE_IN_CELLS, make_readable
 
 _TELL_NO_MORE: Final = "".join(f"\x1b[?{mode}l" for mode in (1000, 1003, 1015, 1006, 1016, 1004, 2004, 2048))
-"""Mouse, focus, pastes and the window's size: what is told of them must not land in the shell."""
+"""Mouse, focus, pastes and the window's size: their reports must not land in the shell."""
 _READ_BYTES: Final = 4_096
 
 
 class PosixKeyboardDriver(LinuxDriver):
-    """Textual's driver for Linux and macOS, with ears."""
+    """Textual's driver for Linux and macOS, which also hears releases."""
 
     listener: KeyListener
 
@@ -51,7 +51,7 @@ class PosixKeyboardDriver(LinuxDriver):
         self._running = self._suspended = self._interrupted = False
 
     def start_application_mode(self) -> None:
-        """Begin, as Textual does, and ask for all that the keyboard's protocol tells."""
+        """Begin, as Textual does, and ask for all that the keyboard's protocol reports."""
         writer = self._writer_thread
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual left its annotation out
         self._running = self._writer_thread is not writer  # not so where it was continued in the background

@@ -1,4 +1,4 @@
-"""Signs of somebody at the terminal, looked for while a microphone is open without a key that tells of a hand.
+"""Signs of a user at the terminal, looked for while a microphone is open and no held key proves that one is there.
 
 A terminal answers its program's questions for as long as the link to it lives; tmux and GNU screen answer in its place,
 and are asked whether they have a client. They are asked at the start, too: whether that client's keys come from afar.
@@ -15,7 +15,7 @@ from selam_cli.keyboard.key_listener import KeyListener
 
 ASK_EVERY_S: Final = 2.0
 NO_SIGN_S: Final = 5.0
-"""A question that is not answered for so long, or for four round trips, is not answered any more."""
+"""A question that is not answered for this long, or for four round trips, counts as unanswered."""
 
 _ROUND_TRIPS: Final = 4
 SILENT: Final = "The terminal gives no sign"
@@ -23,14 +23,14 @@ DETACHED: Final = "No terminal is attached any more"
 
 
 class Signs:
-    """Decides when to ask and when to believe that nobody is there. Called by the thread that reads the keyboard."""
+    """Decides when to ask and when to believe that no user is there. Called by the thread that reads the keyboard."""
 
     def __init__(self, listener: KeyListener) -> None:
         self._listener = listener
         self._since: float | None = None
         self._sign_at = 0.0
         self._due_at: float | None = None
-        """Since when an answer is due; not since the last sign, for the program itself may have been stopped."""
+        """Since when an answer is due; not since the last sign, because the program itself may have been stopped."""
         self._missing = ""
         self._asking: threading.Thread | None = None
         self._asked_at = 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, MutableMapping
 
 
 def in_gnu_screen(environment: Mapping[str, str]) -> bool:
-    """Tell whether GNU screen is in between: here, or on the machine from which one came by SSH.
+    """Tell whether GNU screen is in between: here, or on the machine from which the user came by SSH.
 
     tmux, too, calls its terminal `screen` where it is old or set up so; it says that it is there by `TMUX`.
     """

@@ -21,7 +21,7 @@ from selam_cli.keyboard.key_parser import as_named
 _INTERRUPTIBLE: Final = frozenset({Phase.THINKING, Phase.SPEAKING})
 
 _BELIEVED_AFTER_S: Final = 1.0
-"""So long after the key's last step, an engine that still listens is told once more that nobody talks."""
+"""This long after the key's last step, an engine that still listens is sent the release once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Edge(Enum):
 class TalkKey:
     """The talk key's machine with its lock, its gate and its way to the engine.
 
-    `send` gets the engine's commands; `on_change` is told when something changed that a screen may show. A press
+    `send` gets the engine's commands; `on_change` is called when something changed that a screen may show. A press
     carries an id: what the engine says of utterances before it answers that id is of earlier presses, and comes late.
     """
 
@@ -80,7 +80,7 @@ class TalkKey:
         self.directly_fed = False
         """Whether the thread that reads the keyboard feeds it; else the screen does."""
         self.on_closed: Callable[[str], None] = lambda _: None
-        """Is told, in the keyboard's thread, why the microphone was closed though no key did it."""
+        """Is called, in the keyboard's thread, with why the microphone was closed though no key did it."""
 
     @property
     def talking(self) -> bool:
@@ -94,7 +94,7 @@ class TalkKey:
 
     @property
     def release_told(self) -> bool:
-        """Whether the terminal tells releases."""
+        """Whether the terminal reports releases."""
         return self._machine.release_told
 
     # --- from the keyboard's thread -----------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class TalkKey:
                 self._carry_out(self._machine.press_button(at))
 
     def on_focus(self, *, focused: bool, at: float) -> None:
-        """The terminal got or lost the focus: a key held while it is lost is never told to be released."""
+        """The terminal got or lost the focus: the release of a key held while it is lost is never reported."""
         with self._lock:
             if focused:
                 self._machine.focus()
@@ -150,11 +150,11 @@ class TalkKey:
 
     @property
     def wants_signs(self) -> bool:
-        """Whether a microphone is open, so that somebody should be at the terminal."""
+        """Whether a microphone is open, so that a user should be at the terminal."""
         return self._machine.talking or (self._machine.mode is Mode.OPEN and not (self._muted or self._closed))
 
     def on_no_sign(self, why: str, at: float) -> None:
-        """Nobody seems to be at the terminal: what is said to an open microphone is sent, and it closes."""
+        """No user seems to be at the terminal: what is said to an open microphone is sent, and it closes."""
         self.on_leave(at)
         self.on_closed(why)
 
@@ -166,7 +166,7 @@ class TalkKey:
                 self._send("mute", "off", None)
 
     def on_release_told(self, *, told: bool) -> None:
-        """The terminal answered whether it tells releases."""
+        """The terminal answered whether it reports releases."""
         with self._lock:
             self._machine.release_told = told
             self._on_change(self, None)
@@ -201,7 +201,7 @@ class TalkKey:
             self._carry_out(self._machine.stop(now))
 
     def on_engine_gone(self, now: float) -> None:
-        """Nobody listens: whatever the key began is over, and it says nothing until the engine is back."""
+        """No engine listens: whatever the key began is over, and it says nothing until the engine is back."""
         with self._lock:
             self._engine_up = False
             self._confirmed = self._refused = False
@@ -209,7 +209,7 @@ class TalkKey:
             self._give_up(now)
 
     def on_engine_back(self) -> None:
-        """The engine was started again; one may talk before it has a session."""
+        """The engine was started again; the user may talk before it has a session."""
         with self._lock:
             self._engine_up = True
             self._phase, self._listening = Phase.CONNECTING, True
@@ -219,7 +219,7 @@ class TalkKey:
         self._button = cells
 
     def look(self, now: float) -> None:
-        """Look whether engine and key agree: one that goes on listening though nobody talks is told again."""
+        """Look whether engine and key agree: an engine that still listens with the key up is sent the release again."""
         with self._lock:
             unheld = self._phase is Phase.LISTENING and not self._machine.talking
             if unheld and self._machine.mode is not Mode.OPEN and now - self._stepped_at > _BELIEVED_AFTER_S:

@@ -1,9 +1,9 @@
-"""The keyboard on Windows, where Windows Terminal 1.25 and later tell releases in kitty's form.
+"""The keyboard on Windows, where Windows Terminal 1.25 and later report releases in kitty's form.
 
 Written from documentation and not tried on Windows. The console hands a terminal's sequences to a program as the
 characters of key records (Textual reads them so), and passes a request for the keyboard protocol on to the terminal.
 Sources: github.com/microsoft/terminal/pull/19817 (the protocol), learn.microsoft.com, "ReadConsoleInput". Textual asks
-for flag 1 only here; text keys such as space tell releases only with flags 8 and 2 as well.
+for flag 1 only here; text keys such as space report releases only with flags 8 and 2 as well.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RECORDS: Final = 1_024
 
 
 class WindowsKeyboardDriver(WindowsDriver):
-    """Textual's driver for Windows, with ears."""
+    """Textual's driver for Windows, which also hears releases."""
 
     listener: KeyListener
 

@@ -204,11 +204,11 @@ class SelamScreen(TimelyApp):
         return self._engine.last_words
 
     def on_keyboard_gone(self) -> None:
-        """Nobody can press a key any more."""
+        """No key can be pressed any more."""
         self.action_leave(shutdown.HUNG_UP)
 
     def _handle_exception(self, error: Exception) -> None:
-        # Textual's own hook. What is printed of it is `run`'s affair: a user gets sentences, not a traceback.
+        # Textual's own hook. What is printed of it is left to `run`: a user gets sentences, not a traceback.
         self.failure = error
         super()._handle_exception(error)
         self._exit_renderables.clear()  # Textual's own traceback shows every local variable, and those may hold a key
@@ -280,7 +280,7 @@ class SelamScreen(TimelyApp):
         if self._departures is not None:
             self._departures.guard()
         if state.fatal is not None and not self._response.texts:
-            self.action_leave(0)  # nothing was said that one would want to read; `run` says why
+            self.action_leave(0)  # nothing was said that the user would want to read; `run` says why
             return
         said = plain_line(self._engine.last_words)
         lost = "The speech that was kept is lost." if state.session.kept_seconds else ""
@@ -306,7 +306,7 @@ class SelamScreen(TimelyApp):
             self._collector.on_quiet(now.monotonic_s)
 
     def _close_unheard(self, now: Moment) -> None:
-        """Nobody holds a latched microphone's key; without a connection it closes when nothing would be sent by itself.
+        """Close a latched microphone, which no key holds, when the connection was away too long for sending by itself.
 
         A held key goes on recording: what it says is kept.
         """

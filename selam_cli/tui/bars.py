@@ -91,14 +91,14 @@ class TalkBar(Bar):
 
     def show(self, state: ScreenState) -> None:
         """Take the new state; an open microphone marks the whole bar."""
-        self._place(Cells(*self.region))  # one that was only moved is not told of it
+        self._place(Cells(*self.region))  # a widget that was only moved gets no event
         self.set_class(state.phase is Phase.LISTENING, "-talking")
         self.set_class(state.latched, "-latched")
         super().show(state)
 
     def render(self) -> Content:
         """Draw two lines, and a third where there is room."""
-        self._place(Cells(*self.region))  # who sees it may press it, though Textual tells of its place a moment later
+        self._place(Cells(*self.region))  # it can be pressed once it is seen, though Textual reports its place later
         lines = [self._phase_line(), self._meter_line()]
         if self.size.height > 2:
             lines.append(self._device_line())
@@ -109,7 +109,7 @@ class TalkBar(Bar):
         return self.size.width < _NARROW_CELLS
 
     def _phase_line(self) -> Content:
-        """Draw the phase in words, what can be done, and for how long one talks already."""
+        """Draw the phase in words, what can be done, and for how long the user has been talking."""
         state = self.state
         head = f" {labels.SYMBOLS[state.phase]} {labels.phase_name(state).upper()}"
         elapsed = "" if self._narrow else self._elapsed()
@@ -164,12 +164,12 @@ class TalkBar(Bar):
     def _heard(state: ScreenState) -> tuple[str, float]:
         if state.phase is Phase.SPEAKING:
             return "speaker", state.level.output_dbfs
-        # What the microphone hears while nobody talks goes nowhere, so it is not shown as if it did.
+        # What the microphone hears while the user does not talk goes nowhere, so it is not shown as if it did.
         open_now = state.phase is Phase.LISTENING or (state.talk.mode is Mode.OPEN and state.session.listening)
         return "microphone", state.level.input_dbfs if open_now else SILENT.input_dbfs
 
     def _peak(self, state: ScreenState) -> float:
-        """Return the microphone's loudest moment, held a while; only that tells how near to clipping one speaks."""
+        """Return the microphone's loudest moment, held a while; only that shows how near the voice is to clipping."""
         return state.level.peak_dbfs if self._heard(state) == ("microphone", state.level.input_dbfs) else -90.0
 
     def _level(self, state: ScreenState) -> object:

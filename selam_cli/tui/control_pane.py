@@ -1,4 +1,4 @@
-"""The control pane: the agent's ear, the five control actions with their last acknowledgement, and the latencies."""
+"""The control pane: the agent's listening, the five control actions with their last acknowledgement, the latencies."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _QUIET: Final = frozenset({"discarded", "failed"})
 
 
 class TranscriptionPane(TextPane):
-    """What was understood of the user's speech, and what the program has to tell."""
+    """What was understood of the user's speech, and the program's notices."""
 
     EMPTY: ClassVar[str] = "What the agent understands of your words appears here."
 
@@ -56,7 +56,7 @@ class TranscriptionPane(TextPane):
         self._turn, self._lost, self._again = None, False, True
 
     def tell(self, severity: str, message: str, remedy: str = "") -> None:
-        """Add a line that nobody said."""
+        """Add a line that is not speech."""
         kind = severity if severity in _MARKS else "info"
         self.append(_MARKS[kind], f"{message} {remedy}".strip(), kind)
 
@@ -87,7 +87,7 @@ class TranscriptionPane(TextPane):
 
 
 class ResponsePane(TextPane):
-    """The agent's answers; each grows as it comes. In one that was cut off, the words that nobody heard are dimmed."""
+    """The agent's answers; each grows as it comes. In one that was cut off, the words not heard are dimmed."""
 
     EMPTY: ClassVar[str] = "The agent's answers appear here."
 
@@ -124,7 +124,7 @@ class ResponsePane(TextPane):
         self.append("", f"(interrupted after {heard_s:.1f} s)", "aside")
 
     def _dim_unheard(self, entry: int, heard_until: int) -> None:
-        """Not by look alone: a bracket with a word tells it to those who see no colours, or see nothing."""
+        """Not by look alone: a bracket with a word shows it to users who see no colours, or who do not see."""
         heard, rest = self._text[self._start : heard_until], self._text[heard_until:]
         if not (unheard := rest.strip()):
             return

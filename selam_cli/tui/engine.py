@@ -19,7 +19,7 @@ class Engine(Protocol):
         """Deliver every event with its time, from the first on, and the exit status at the end; both in a thread."""
 
     def send(self, verb: str, argument: str = "", command_id: int | None = None) -> None:
-        """Send a command, from any thread. Never blocks, never raises: an engine's end is told by `on_exit`.
+        """Send a command, from any thread. Never blocks, never raises: an engine's end is reported by `on_exit`.
 
         One with an id is answered by an `ack`, which parts what the engine said before it from what it says after.
         """

@@ -1,7 +1,7 @@
 """Keeps Python's garbage collector from stopping the keyboard's thread at the wrong moment.
 
 A full collection under Textual stops every thread of the process for 80 to 340 ms. With what is there after the start
-frozen and full collections made only while nobody talks, a thread's delay (p99) falls from 80 to 5 ms; a shorter switch
+frozen and full collections made only while no one talks, a thread's delay (p99) falls from 80 to 5 ms; a shorter switch
 interval brings a key to the engine in 1.4 instead of 10 ms (p95). Measured with Textual 8.2.8 on two cores.
 """
 

@@ -80,17 +80,17 @@ class KeyLog:
 
     @property
     def release_told(self) -> bool:
-        """Whether the terminal proved that it tells releases."""
+        """Whether the terminal proved that it reports releases."""
         return self._machine.release_told
 
     @property
     def pairs(self) -> RepeatPairs:
-        """What was learned of repeats that are told as a release and a press."""
+        """What was learned of repeats that are reported as a release and a press."""
         return self._machine.pairs
 
     @property
     def key_down(self) -> bool:
-        """Whether the talk key is down, as far as was told."""
+        """Whether the talk key is down, as far as was reported."""
         return self._machine.key_down
 
     @property
@@ -154,7 +154,7 @@ class KeyLog:
         return False
 
     def on_no_sign(self, why: str, at: float) -> None:
-        """Nobody is listened to."""
+        """No microphone is open here, so a missing sign means nothing."""
 
     def deadline(self) -> float | None:
         """When silence will mean something."""

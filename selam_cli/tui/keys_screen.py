@@ -60,7 +60,7 @@ class Verdict(Widget):
 
 
 class KeysScreen(TimelyApp):
-    """The app; it ends with Ctrl+C, for every other key is one to be shown."""
+    """The app; it ends with Ctrl+C, because every other key is one to be shown."""
 
     TITLE = "Selam Voice keys"
     ENABLE_COMMAND_PALETTE = False
@@ -109,7 +109,7 @@ class KeysScreen(TimelyApp):
             self.log_of_keys.on_edge(event.key, Edge.PRESS, time.monotonic())
 
     def on_keyboard_gone(self) -> None:
-        """Nobody can press a key any more."""
+        """No key can be pressed any more."""
         self.action_leave(shutdown.HUNG_UP)
 
     def action_leave(self, status: int) -> None:
@@ -118,7 +118,7 @@ class KeysScreen(TimelyApp):
 
 
 def run(mode: Mode, key: str) -> int:
-    """Show the keys until Ctrl+C, then print the last of it, to be read again or sent to somebody."""
+    """Show the keys until Ctrl+C, then print the last of it, to be read again or passed on."""
     departures = shutdown.Departures(lambda: None)
     app = KeysScreen(mode, key, departures)
     with departures.installed():

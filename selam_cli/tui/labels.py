@@ -1,4 +1,4 @@
-"""The words for what the screen shows: plain ones, so that nothing is told by colour or symbol alone."""
+"""The words for what the screen shows: plain ones, so that nothing is shown by colour or symbol alone."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def language_name(code: str | None) -> str:
 
 
 def opening(state: ScreenState) -> bool:
-    """Say whether one talks to a microphone that does not hear yet."""
+    """Say whether the user talks to a microphone that does not hear yet."""
     return state.phase is Phase.LISTENING and state.session.microphone.opening
 
 

@@ -10,7 +10,7 @@ from selam_cli.core.catalog import DEFAULT_VOICE
 
 @dataclass(frozen=True, slots=True)
 class ScreenOptions:
-    """The conversation as it is asked for, shown until the engine tells the truth, and how the talk key works."""
+    """The conversation as it is asked for, shown until the engine sends its state, and how the talk key works."""
 
     voice: str = DEFAULT_VOICE
     language: str | None = None

@@ -13,9 +13,9 @@ from selam_cli.core.outside_text import tidied
 
 
 class ReplayEngine:
-    """An engine that says what stands in the lines, does nothing, and remembers what it was told.
+    """An engine that says what stands in the lines, does nothing, and remembers the commands that it got.
 
-    `speed` 1 plays as it happened, `inf` at once. At its end it stays until it is told to quit, or, where `stays` is
+    `speed` 1 plays as it happened, `inf` at once. At its end it stays until `quit`, or, where `stays` is
     False, exits with `status` like an engine that died.
     """
 

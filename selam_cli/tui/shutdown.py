@@ -115,7 +115,7 @@ class Departures:
 
 
 def _stop_drawing() -> None:
-    """Lead whatever Textual's writer still writes nowhere, and have no SIGCONT set raw mode again."""
+    """Discard whatever Textual's writer still writes, and have no SIGCONT set raw mode again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)

@@ -17,7 +17,7 @@ from selam_cli.tui.options import ScreenOptions
 
 SILENT: Final = events.Level(input_dbfs=-90.0, peak_dbfs=-90.0, clipped=False, output_dbfs=-90.0)
 NO_ANSWER_S: Final = 2.5
-"""The engine tells of a missing acknowledgement after 2 s; this is for an engine that cannot."""
+"""The engine reports a missing acknowledgement after 2 s; this is for an engine that cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class CommandSent:
 
 @dataclass(frozen=True, slots=True)
 class TalkKeyChanged:
-    """The talk key's machine moved, or the terminal proved that it tells releases."""
+    """The talk key's machine moved, or the terminal proved that it reports releases."""
 
     talking: bool
     latched: bool
@@ -113,7 +113,7 @@ class ScreenState:
         return self.session.volume if self.wanted_volume is None else self.wanted_volume
 
     def unheard_s(self, now: Moment) -> float:
-        """For how long somebody has been talking without a connection; 0 where nobody talks, or there is one."""
+        """For how long the user has been talking without a connection; 0 where they do not talk, or there is one."""
         if self.lost_since is None or self.listening_since is None:
             return 0.0
         return now.monotonic_s - max(self.lost_since, self.listening_since)

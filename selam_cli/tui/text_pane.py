@@ -30,7 +30,7 @@ LONGEST: Final = 400_000
 
 @dataclass(slots=True)
 class Entry:
-    """One thing that was said or told; `kind` names its look, `mark` (three cells at most) stands beside its start."""
+    """One entry, said or reported; `kind` names its look, `mark` (three cells at most) stands beside its start."""
 
     mark: str
     text: str
@@ -210,7 +210,7 @@ class TextPane(ScrollView, can_focus=True):
         self.refresh()
 
     def _to_end(self) -> None:
-        # By force, for until the next layout Textual knows no scroll bar, and without one nothing is scrolled.
+        # By force, because until the next layout Textual knows no scroll bar, and without one nothing is scrolled.
         self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
         self._scrolling = False
 

@@ -1,4 +1,4 @@
-"""A speaker on its way into use: silent until it is given the reply, for it opens while another one plays."""
+"""A speaker on its way into use: silent until it is given the reply, because it opens while another one plays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much is let in of what a server sends: a bounded number of messages a second, of each kind what one could read.
+"""How much is let in of what a server sends: a bounded number of messages a second, of each kind what a user can read.
 
 A flooding server neither fills the memory nor stalls the screen: what comes too fast waits in the network, and of kinds
 that a person reads, what is too much is passed over, and reported once.
@@ -46,7 +46,7 @@ _CHARACTERS_OF_ONE: Final = 500
 
 
 class InboundLimiter:
-    """Lets in of each kind as much as one can read; `on_flood` is called the first time that there is more of it."""
+    """Lets in of each kind as much as a user can read; `on_flood` is called the first time that there is more of it."""
 
     def __init__(self, on_flood: Callable[[str], None]) -> None:
         self._on_flood = on_flood

@@ -21,7 +21,7 @@ AT_ONCE: Final = 20
 
 MOST_WAITING_BYTES: Final = 16 * 1024 * 1024
 MOST_WAITING: Final = 4_000
-"""What more comes has to wait in the network, for the socket is not read while a piece is taken."""
+"""What more comes has to wait in the network, because the socket is not read while a piece is taken."""
 
 
 @dataclass(frozen=True, slots=True)
