@@ -146,6 +146,13 @@ def holds(session: bytes, audio: bytes) -> bool:
     return True
 
 
+def where_from(session: bytes, audio: bytes) -> str:
+    """Say for a failure what a session heard of it: its length, and which blocks, by their place in what was said."""
+    found = [place for place, block in enumerate(blocks(audio)) if session.find(block) >= 0]
+    silent_s = (len(session) - len(session.lstrip(b"\0"))) / 32_000
+    return f"{len(session) / 32_000:.2f} s, {silent_s:.2f} s of them silent at first, blocks {found[:3]} … {found[-1:]}"
+
+
 def unaccounted(someone: Person, server: RecordingServer) -> list[str]:
     """Tell of every utterance that was lost, and of all sound that one session heard twice."""
     sessions, wrong = server.sessions, []

@@ -8,7 +8,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is a POSIX thing", allow_module_level=True)
 
-from tests.faults.person import SETTINGS, Voice, holds
+from tests.faults.person import SETTINGS, Voice, holds, where_from
 from tests.support.terminal import EVENT_TYPES, Terminal
 
 
@@ -42,4 +42,5 @@ async def test_speech_that_was_kept_while_the_server_was_dead_is_shown_and_one_k
         await shows("This is an answer.")
         terminal.press("q")
         assert await asyncio.to_thread(terminal.wait_for_exit) == 0
-    assert any(holds(session, voice.said[1][:9_600]) for session in server.sessions[1:])
+    heard = [where_from(session, voice.said[1]) for session in server.sessions]
+    assert any(holds(session, voice.said[1][:9_600]) for session in server.sessions[1:]), heard
