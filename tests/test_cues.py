@@ -52,25 +52,29 @@ def is_torn(heard):
     return np.abs(np.fft.irfft(spectrum, len(heard))).max() > 4  # untorn it is 1.6 to 1.8
 
 
-async def talk_and_let_go(engine):
+async def talk_and_let_go(engine, end="release"):
     since = len(engine.written)
     engine.send("press")
     await engine.until("talk_started", since=since)
-    engine.send("release")
+    engine.send(end)
     await engine.until("talk_ended", since=since)
+
+
+async def notes_of(sound_card, engine, end):
+    """Return the notes of talking that ends so, in one of five recordings: a card without time loses some of them."""
+    for _ in range(5):
+        with sound_card.recording(RATE) as recordings:
+            await talk_and_let_go(engine, end)
+        told = notes(recordings[0])
+        if len(told) == 4:
+            break
+    return told
 
 
 async def test_on_rises_off_falls_and_thrown_away_stays_low(sound_card, tmp_path):
     async with talking(tmp_path) as (_, engine):
-        with sound_card.recording(RATE) as recordings:
-            await talk_and_let_go(engine)
-        assert notes(recordings[0]) == [LOW, HIGH, HIGH, LOW]
-        with sound_card.recording(RATE) as recordings:
-            engine.send("press")
-            await engine.until("talk_started", count=2)
-            engine.send("discard")
-            await engine.until("talk_ended", count=2)
-        assert notes(recordings[0]) == [LOW, HIGH, LOW, LOW]
+        assert await notes_of(sound_card, engine, "release") == [LOW, HIGH, HIGH, LOW]
+        assert await notes_of(sound_card, engine, "discard") == [LOW, HIGH, LOW, LOW]
 
 
 async def test_there_are_cues_only_where_they_are_wanted(sound_card, tmp_path):
@@ -84,7 +88,8 @@ async def test_there_are_cues_only_where_they_are_wanted(sound_card, tmp_path):
             return notes(recordings[0])
 
         assert await notes_after() == [], "by the settings there are none"
-        assert await notes_after("cues on") == [LOW, HIGH, HIGH, LOW]
+        engine.send("cues on")
+        assert await notes_of(sound_card, engine, "release") == [LOW, HIGH, HIGH, LOW]
         assert await notes_after("cues off") == []
         assert await notes_after("cues on", "volume 0") == []
         engine.send("volume 100")

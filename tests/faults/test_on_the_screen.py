@@ -31,6 +31,7 @@ async def test_speech_that_was_kept_while_the_server_was_dead_is_shown_and_one_k
         await terminal.while_played(server.until(lambda: server.sessions[-1]))
         server.kill()
         await shows("What you say is recorded")
+        await asyncio.to_thread(terminal.play_for, 0.5)  # the user speaks on
         terminal.release(" ")
         await shows("s kept: r sends it")
         await server.start()

@@ -186,8 +186,9 @@ class Connection:
             await asyncio.wait_for(self._client.disconnect(), GOODBYE_TIMEOUT_S)
         except Exception as error:  # the library raises many things from a socket that is already gone
             log.debug("while disconnecting: %r", error)
-        if not http.closed:
-            await http.close()
+        finally:  # also where the attempt is cancelled while it says goodbye
+            if not http.closed:
+                await http.close()
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
