@@ -143,3 +143,22 @@ async def test_an_attempt_that_is_given_up_leaves_nothing_behind(server):
     await asyncio.wait({holding})
     await server.until(lambda: "disconnect" in [event for event, _ in server.received])
     assert connection._client.eio.http.closed
+
+
+async def test_an_attempt_that_is_cancelled_while_it_says_goodbye_leaves_nothing_open(server):
+    seen = Seen()
+    connection = connection_to(server.url, seen)
+    holding = held(connection)
+    await seen.until("on_up")
+    http, goodbye = connection._client.eio.http, asyncio.Event()
+
+    async def disconnect():
+        goodbye.set()
+        await asyncio.Event().wait()
+
+    connection._client.disconnect = disconnect
+    holding.cancel()
+    await asyncio.wait_for(goodbye.wait(), 20)
+    holding.cancel()
+    await asyncio.wait({holding})
+    assert http.closed
