@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from selam_cli.agent.server import serve
 from selam_cli.agent.workers import serve_with_workers, worker_settings
 from selam_cli.config.agent_settings import load_agent_settings
 from selam_cli.config.user_path import expanded
+from selam_cli.core.loopback import is_loopback
 from selam_cli.core.outside_text import NotUnicode, decoded, unquoted
 from selam_cli.core.plain_text import plain
 from selam_cli.core.redaction import Redactor, secrets_of_environment
@@ -53,7 +53,7 @@ def run_serve(
     of `chosen_limits`.
     """
     keys = None if keys_file is None else _read_keys(keys_file)
-    if keys is None and not _is_loopback(host):
+    if keys is None and not is_loopback(host):
         raise UsageFault(
             f"On {host} anybody could use this agent.", "Give --keys-file with the keys that may, or --host 127.0.0.1."
         )
@@ -69,7 +69,7 @@ def chosen_limits(
 
     A limit that is given in minutes holds everywhere: a user who names it wants it.
     """
-    limits = PUBLIC if limited or (limited is None and not _is_loopback(host)) else NO_LIMITS
+    limits = PUBLIC if limited or (limited is None and not is_loopback(host)) else NO_LIMITS
     if max_session_minutes is not None:
         limits = replace(limits, session_s=60 * max_session_minutes)
     return limits if idle_minutes is None else replace(limits, idle_s=60 * idle_minutes)
@@ -213,13 +213,6 @@ def _read_keys(path: str) -> frozenset[str]:
     if not keys:
         raise UsageFault(f"The keys file {path} holds no key.", "Write one key a line into it.")
     return keys
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _say(sentence: str) -> None:
