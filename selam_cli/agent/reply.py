@@ -38,7 +38,7 @@ class Reply:
         self._holds: set[Hold] = set()
         self._going_on = asyncio.Event()
         self._going_on.set()
-        self._pace = Pace()
+        self._pace = ReplyPacer()
         self._spoken = Spoken()
         self._sound: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._chunks = 0
@@ -119,7 +119,7 @@ class Reply:
         self._pace.said(len(audio) / (2 * WIRE_RATE_HZ))
 
 
-class Pace:
+class ReplyPacer:
     """Keeps a reply a moment ahead of its playing and no more: sound that was sent can't be called back."""
 
     def __init__(self) -> None:

@@ -64,16 +64,16 @@ class VoicedTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SpeakingRate:
     """How much a voice says in a second: the usual until replies were heard whole, then more and more its own."""
 
     weight: float = USUAL_WEIGHT_PER_S * USUAL_COUNTS_S
     voiced_s: float = USUAL_COUNTS_S
 
-    def learned(self, text: str, voiced_s: float) -> Pace:
+    def learned(self, text: str, voiced_s: float) -> SpeakingRate:
         """Return the pace that a complete reply teaches; one without words or sound teaches nothing."""
         weight = _weight(text)
-        return Pace(self.weight + weight, self.voiced_s + voiced_s) if weight and voiced_s > 0 else self
+        return SpeakingRate(self.weight + weight, self.voiced_s + voiced_s) if weight and voiced_s > 0 else self
 
     def seconds_for(self, text: str) -> float:
         """Return how many seconds of voice a text is likely to take."""
@@ -91,7 +91,7 @@ class SpokenText:
         self._turn = 0
         self._start = 0
         self._next_start = 0
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, SpeakingRate] = {}
 
     def sound_begins(self, turn: int) -> None:
         """The first sound of a reply came."""
@@ -117,8 +117,8 @@ class SpokenText:
             whole_s = max(whole_s, self._pace(voice).seconds_for(so_far))
         return text[: self._start + heard_characters(so_far, voiced.seconds(heard_s), whole_s)]
 
-    def _pace(self, voice: str) -> Pace:
-        return self._paces.get(voice, Pace())
+    def _pace(self, voice: str) -> SpeakingRate:
+        return self._paces.get(voice, SpeakingRate())
 
 
 def heard_characters(text: str, heard_s: float, whole_s: float) -> int:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selam_cli.core.heard_text import Pace, SpokenText, VoicedTime, heard_characters
+from selam_cli.core.heard_text import SpeakingRate, SpokenText, VoicedTime, heard_characters
 from tests.support.speech import spoken_words
 
 RATE = 16_000
@@ -83,13 +83,13 @@ def test_the_pieces_in_which_a_reply_comes_and_their_rates_make_no_difference():
 
 def test_a_reply_that_was_heard_whole_teaches_the_voices_pace():
     text = "one two three four " * 10
-    usual = Pace().seconds_for(text)
-    slow = Pace().learned(text, 3 * usual)
+    usual = SpeakingRate().seconds_for(text)
+    slow = SpeakingRate().learned(text, 3 * usual)
     assert slow.seconds_for(text) > 2 * usual
     for _ in range(20):
         slow = slow.learned(text, 3 * usual)
     assert slow.seconds_for(text) == pytest.approx(3 * usual, rel=0.05)
-    assert Pace().learned("", 3.0) == Pace().learned("one", 0.0) == Pace()
+    assert SpeakingRate().learned("", 3.0) == SpeakingRate().learned("one", 0.0) == SpeakingRate()
 
 
 TALE = (
