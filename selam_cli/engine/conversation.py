@@ -190,7 +190,7 @@ class Conversation:
         self.capture.on_block(self._player.cues.kept_out(samples, ended_at), ended_at)
 
     def _on_growth(self, recording: Recording) -> None:
-        self._runner.recordings[recording.turn] = recording
+        self._runner.recordings[recording.turn] = recording  # its pre-roll lets it grow before its start has returned
         self._handle(inputs.Grew(recording.turn, len(recording.audio) // 2))
 
     def _on_complete(self, recording: Recording) -> None:

@@ -130,7 +130,7 @@ class EffectRunner:
         self._happened(inputs.Fed(effect.turn, recording.sent_bytes // 2, recording.closed))
 
     def _merge(self, effect: effects.Merge) -> None:
-        whole = Recording(effect.turn, time.monotonic(), complete=True)
+        whole = Recording(effect.turn, complete=True)
         for turn, heard_samples in effect.parts:
             whole.audio += self.recordings[turn].audio[2 * heard_samples :]
         self.recordings[effect.turn] = whole

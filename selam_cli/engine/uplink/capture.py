@@ -30,17 +30,11 @@ class Recording:
     """What was said in one turn: mono PCM16 at 16 kHz, and how much of it this session was sent."""
 
     turn: int
-    pressed_at: float
     audio: bytearray = field(default_factory=bytearray)
     sent_bytes: int = 0
     complete: bool = False
     closed: bool = False
     """All of it was handed over to the connection, the closing silence too."""
-
-    @property
-    def seconds(self) -> float:
-        """How long it is."""
-        return len(self.audio) / (2 * WIRE_RATE_HZ)
 
     @property
     def unsent_seconds(self) -> float:
@@ -123,7 +117,7 @@ class Capture:
         Before `clean_from` the microphone heard the agent, and nothing of that is the user's.
         """
         self._disarm()
-        self.current = Recording(turn, pressed_at)
+        self.current = Recording(turn)
         self._append(self._pre_roll.since(pressed_at, not_before=max(clean_from, self._taken_until)))
         return self.current
 

@@ -32,7 +32,7 @@ def delivering(wire, **settings):
 
 
 def recording(seconds, complete=False):
-    return Recording(1, 0.0, bytearray(b"\1\2" * round(16_000 * seconds)), complete=complete)
+    return Recording(1, bytearray(b"\1\2" * round(16_000 * seconds)), complete=complete)
 
 
 def test_chunks_are_100_ms_and_the_rest_waits():
